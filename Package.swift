@@ -1,0 +1,119 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of our own is built in Swift 6 mode, with warnings as errors and every unsafe
+/// construct marked. Each names all modules that it imports.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+]
+
+/// The testing macros expand to code that strict memory safety warns about, so tests go without it.
+let testing: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .treatAllWarnings(as: .error),
+]
+
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let asyncAlgorithms = Target.Dependency.product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
+
+let package = Package(
+    name: "obisd",
+    products: [
+        .executable(name: "obisd", targets: ["obisd"])
+    ],
+    // An application: every direct dependency is pinned to one version.
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    ],
+    targets: [
+        // Values and bytes: no dependency.
+        .target(name: "OBIS", swiftSettings: strict),
+        .target(name: "Wire", swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
+
+        // Protocols: pure, sans-IO.
+        .target(name: "IEC62056", dependencies: ["OBIS", "Wire"], swiftSettings: strict),
+        .target(name: "COSEM", dependencies: ["OBIS", "Wire", crypto, cryptoExtras], swiftSettings: strict),
+
+        // What the daemon is made of.
+        .target(name: "Metering", dependencies: ["OBIS", "Wire", "IEC62056", "COSEM"], swiftSettings: strict),
+        .target(
+            name: "Configuration",
+            dependencies: ["OBIS", "Wire", "Metering", yams],
+            swiftSettings: strict),
+        .target(
+            name: "Transport",
+            dependencies: ["Wire", "CLinux", nio, nioPosix, log],
+            swiftSettings: strict),
+        .target(name: "Rules", dependencies: ["OBIS"], swiftSettings: strict),
+        .target(name: "Journal", dependencies: ["OBIS", grdb, log], swiftSettings: strict),
+        .target(name: "MQTT", dependencies: ["OBIS", "CMosquitto", "CLinux", log], swiftSettings: strict),
+        .target(
+            name: "MeterSimulator",
+            dependencies: ["OBIS", "Wire", "IEC62056", "COSEM", "Metering", "Transport", "CLinux", nio, nioPosix, log],
+            swiftSettings: strict),
+        .target(
+            name: "Daemon",
+            dependencies: [
+                "OBIS", "Wire", "Metering", "Configuration", "Transport", "Rules", "Journal", "MQTT",
+                log, metrics, lifecycle, asyncAlgorithms,
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "obisd",
+            dependencies: [
+                "OBIS", "Wire", "Metering", "Configuration", "Transport", "Journal", "MQTT", "MeterSimulator", "Daemon",
+                arguments, log, lifecycle,
+            ],
+            swiftSettings: strict),
+
+        // C borders.
+        .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        .target(name: "CLinux"),
+
+        // Tests.
+        .target(name: "TestSupport", dependencies: ["OBIS", "Wire"], path: "Tests/TestSupport", swiftSettings: testing),
+        .testTarget(name: "OBISTests", dependencies: ["OBIS"], swiftSettings: testing),
+        .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: testing),
+        .testTarget(name: "IEC62056Tests", dependencies: ["IEC62056", "OBIS", "Wire", "TestSupport"], swiftSettings: testing),
+        .testTarget(name: "COSEMTests", dependencies: ["COSEM", "OBIS", "Wire", "TestSupport"], swiftSettings: testing),
+        .testTarget(
+            name: "MeteringTests",
+            dependencies: ["Metering", "Configuration", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
+            swiftSettings: testing),
+        .testTarget(
+            name: "ConfigurationTests", dependencies: ["Configuration", "Metering", "OBIS", "Wire"], swiftSettings: testing),
+        .testTarget(
+            name: "TransportTests", dependencies: ["Transport", "MeterSimulator", "Wire", "CLinux", log],
+            swiftSettings: testing),
+        .testTarget(name: "RulesTests", dependencies: ["Rules", "OBIS"], swiftSettings: testing),
+        .testTarget(name: "JournalTests", dependencies: ["Journal", "OBIS", grdb, log], swiftSettings: testing),
+        .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", log], swiftSettings: testing),
+        .testTarget(
+            name: "DaemonTests",
+            dependencies: ["Daemon", "Configuration", "Journal", "MQTT", "Metering", "Rules", "Transport", "OBIS", "Wire", log],
+            swiftSettings: testing),
+        .testTarget(name: "EndToEndTests", dependencies: ["obisd"], swiftSettings: testing),
+    ]
+)

@@ -1,0 +1,4 @@
+#ifndef OBISD_CLINUX_H
+#define OBISD_CLINUX_H
+
+#endif

@@ -1,0 +1,71 @@
+import OBIS
+import Wire
+
+/// A protocol that meters speak: everything that the rest of the program needs to know of it.
+///
+/// The registry drives the configuration's keys, the `decode` command, the reader tasks, the simulator
+/// and the conformance tests. A new protocol is one module and one entry in `ProtocolRegistry.all`.
+public struct MeterProtocol: Sendable {
+    /// The name in the configuration and on the command line.
+    public let name: String
+    /// One sentence for `--help`.
+    public let summary: String
+    /// Whether the meter is asked. Otherwise it talks by itself, and the line is only listened to.
+    public let isPolled: Bool
+    /// The line of a serial port whose stanza names none.
+    public let defaultLine: LineSettings
+    /// The keys of a meter's stanza that this protocol understands beside the common ones.
+    public let keys: Set<ProtocolKey>
+    /// Cuts and decodes recorded or arriving bytes.
+    public let makeDecoder: @Sendable (ProtocolSettings) -> any Framer<Telegram>
+    /// The conversation with a meter.
+    public let makeSession: @Sendable (ProtocolSettings) -> any Session<Telegram>
+
+    public init(
+        name: String, summary: String, isPolled: Bool, defaultLine: LineSettings, keys: Set<ProtocolKey>,
+        makeDecoder: @escaping @Sendable (ProtocolSettings) -> any Framer<Telegram>,
+        makeSession: @escaping @Sendable (ProtocolSettings) -> any Session<Telegram>
+    ) {
+        self.name = name
+        self.summary = summary
+        self.isPolled = isPolled
+        self.defaultLine = defaultLine
+        self.keys = keys
+        self.makeDecoder = makeDecoder
+        self.makeSession = makeSession
+    }
+}
+
+/// Keys of a meter's stanza that only some protocols understand, by their spelling in YAML.
+///
+/// The two keys for secrets stand for three forms each: `…_file`, `…_credential`, and the value itself.
+public enum ProtocolKey: String, Sendable, Hashable, CaseIterable {
+    case profile
+    case encryptionKey = "encryption_key"
+    case authenticationKey = "authentication_key"
+    /// The device address of a sign-on.
+    case address
+}
+
+/// What one meter's stanza says to its protocol.
+public struct ProtocolSettings: Sendable, Hashable {
+    public var profile: Profile?
+    /// 16 bytes.
+    public var encryptionKey: Secret?
+    /// 16 bytes.
+    public var authenticationKey: Secret?
+    public var address: String?
+    /// The line at the start of a conversation; nil where the link has none.
+    public var line: LineSettings?
+
+    public init(
+        profile: Profile? = nil, encryptionKey: Secret? = nil, authenticationKey: Secret? = nil,
+        address: String? = nil, line: LineSettings? = nil
+    ) {
+        self.profile = profile
+        self.encryptionKey = encryptionKey
+        self.authenticationKey = authenticationKey
+        self.address = address
+        self.line = line
+    }
+}

@@ -1,0 +1,8 @@
+/// All protocols that this program speaks.
+public enum ProtocolRegistry {
+    public static let all: [MeterProtocol] = []
+
+    public static func named(_ name: String) -> MeterProtocol? {
+        all.first { $0.name == name }
+    }
+}

@@ -1,0 +1,160 @@
+/// Builds one JSON text with keys in the order in which they are written and every digit of a number.
+///
+/// The general-purpose encoders lose trailing zeros and order, which the contract promises to keep.
+public struct JSONWriter: Sendable {
+    public private(set) var bytes: [UInt8] = []
+    private var needsComma = false
+
+    public init(capacity: Int = 256) {
+        bytes.reserveCapacity(capacity)
+    }
+
+    /// The text so far.
+    public var text: String { String(decoding: bytes, as: UTF8.self) }
+
+    // MARK: Structure
+
+    /// Writes `{…}` as the next value.
+    public mutating func object(_ body: (inout JSONWriter) throws -> Void) rethrows {
+        open(UInt8(ascii: "{"))
+        try body(&self)
+        close(UInt8(ascii: "}"))
+    }
+
+    /// Writes `[…]` as the next value.
+    public mutating func array(_ body: (inout JSONWriter) throws -> Void) rethrows {
+        open(UInt8(ascii: "["))
+        try body(&self)
+        close(UInt8(ascii: "]"))
+    }
+
+    /// Writes `"name":`; a value must follow.
+    public mutating func key(_ name: String) {
+        string(name)
+        bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    // MARK: Values
+
+    public mutating func null() { literal("null") }
+
+    public mutating func bool(_ value: Bool) { literal(value ? "true" : "false") }
+
+    public mutating func number(_ value: FixedDecimal) {
+        separate()
+        value.write(to: &bytes)
+    }
+
+    public mutating func number(_ value: some BinaryInteger) { literal("\(value)") }
+
+    public mutating func string(_ value: String) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        for byte in value.utf8 { appendEscaped(byte) }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    public mutating func timestamp(_ value: Timestamp) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        value.write(to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    // MARK: Members
+
+    public mutating func member(_ name: String, _ value: String?) {
+        key(name)
+        if let value { string(value) } else { null() }
+    }
+
+    public mutating func member(_ name: String, _ value: FixedDecimal?) {
+        key(name)
+        if let value { number(value) } else { null() }
+    }
+
+    public mutating func member(_ name: String, _ value: (some BinaryInteger)?) {
+        key(name)
+        if let value { number(value) } else { null() }
+    }
+
+    public mutating func member(_ name: String, _ value: Bool) {
+        key(name)
+        bool(value)
+    }
+
+    public mutating func member(_ name: String, _ value: Timestamp?) {
+        key(name)
+        if let value { timestamp(value) } else { null() }
+    }
+
+    public mutating func member(_ name: String, object body: (inout JSONWriter) throws -> Void) rethrows {
+        key(name)
+        try object(body)
+    }
+
+    public mutating func member(_ name: String, array body: (inout JSONWriter) throws -> Void) rethrows {
+        key(name)
+        try array(body)
+    }
+
+    /// Ends a line of JSON Lines; the next value starts anew.
+    public mutating func newline() {
+        bytes.append(UInt8(ascii: "\n"))
+        needsComma = false
+    }
+
+    // MARK: Bytes
+
+    private mutating func separate() {
+        if needsComma { bytes.append(UInt8(ascii: ",")) }
+        needsComma = true
+    }
+
+    private mutating func open(_ bracket: UInt8) {
+        separate()
+        bytes.append(bracket)
+        needsComma = false
+    }
+
+    private mutating func close(_ bracket: UInt8) {
+        bytes.append(bracket)
+        needsComma = true
+    }
+
+    private mutating func literal(_ text: String) {
+        separate()
+        bytes.append(contentsOf: text.utf8)
+    }
+
+    /// RFC 8259, 7: quotation mark, reverse solidus and control characters.
+    private mutating func appendEscaped(_ byte: UInt8) {
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+            bytes.append(UInt8(ascii: "\\"))
+            bytes.append(byte)
+        case 0x0A: bytes.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "n")])
+        case 0x0D: bytes.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "r")])
+        case 0x09: bytes.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "t")])
+        case 0..<0x20:
+            bytes.append(contentsOf: "\\u00".utf8)
+            bytes.append(contentsOf: Hex.digits(byte))
+        default: bytes.append(byte)
+        }
+    }
+}
+
+extension JSONWriter {
+    /// A register's value as the contract shows it: number, string or null.
+    public mutating func value(_ value: RegisterValue) {
+        switch value {
+        case .number(let number): self.number(number)
+        case .wide(let digits): string(digits)
+        case .text(let text): string(text)
+        case .flag(let flag): bool(flag)
+        case .time(let time): string(time.local)
+        case .unavailable: null()
+        }
+    }
+}

@@ -1,0 +1,53 @@
+/// What stands in one register of a meter.
+public enum RegisterValue: Hashable, Sendable {
+    case number(FixedDecimal)
+    /// A number of more than 64 bits, as digits.
+    case wide(String)
+    case text(String)
+    case flag(Bool)
+    case time(MeterTime)
+    /// The meter said that it has no value. Never zero.
+    case unavailable
+
+    /// The exact number, where it is one.
+    public var number: FixedDecimal? {
+        if case .number(let number) = self { number } else { nil }
+    }
+}
+
+/// One value of a telegram with its name.
+public struct Register: Hashable, Sendable {
+    /// The normalised name, nil where the wire carries none.
+    public var obis: ObisCode?
+    /// The name as printed by a text protocol; nil where it is the canonical spelling.
+    public var printedCode: String?
+    /// The value in `unit`: scaled where the wire or a profile carries a scale, else the number as sent.
+    public var value: RegisterValue
+    /// Nil where neither the wire nor a profile names one.
+    public var unit: Unit?
+    /// The number as sent, before scaling (binary protocols).
+    public var wireValue: RegisterValue?
+    /// The value exactly as printed, blanks included (text protocols).
+    public var text: String?
+    /// When the value held, where it carries its own time.
+    public var time: MeterTime?
+    /// The position, where several values share a name or a list carries no names.
+    public var index: Int?
+
+    public init(
+        obis: ObisCode?, printedCode: String? = nil, value: RegisterValue, unit: Unit? = nil,
+        wireValue: RegisterValue? = nil, text: String? = nil, time: MeterTime? = nil, index: Int? = nil
+    ) {
+        self.obis = obis
+        self.printedCode = printedCode
+        self.value = value
+        self.unit = unit
+        self.wireValue = wireValue
+        self.text = text
+        self.time = time
+        self.index = index
+    }
+
+    /// The name as it stands on the wire.
+    public var code: String? { printedCode ?? obis?.description }
+}

@@ -1,0 +1,66 @@
+/// What a meter measures.
+public enum Medium: String, Sendable, Hashable {
+    case electricity, gas, water, heat, other
+}
+
+/// Who sent a telegram, as far as it says so itself.
+public struct MeterIdentity: Hashable, Sendable {
+    /// The serial number or the utility's number.
+    public var id: String?
+    /// The three letters of the FLAG registry.
+    public var manufacturer: String?
+    public var medium: Medium?
+    public var version: String?
+
+    public init(
+        id: String? = nil, manufacturer: String? = nil, medium: Medium? = nil, version: String? = nil
+    ) {
+        self.id = id
+        self.manufacturer = manufacturer
+        self.medium = medium
+        self.version = version
+    }
+}
+
+/// How a telegram was protected (IEC 62056-5-3, 5.3: general-glo-ciphering).
+public struct Ciphering: Hashable, Sendable {
+    /// Eight bytes: three letters of the maker and a number.
+    public let systemTitle: [UInt8]
+    public let securityControl: UInt8
+    /// Rises with every message of one sender under one key.
+    public let invocationCounter: UInt32
+    /// Whether the authentication tag was present, checked and right.
+    public let isAuthenticated: Bool
+
+    public init(systemTitle: [UInt8], securityControl: UInt8, invocationCounter: UInt32, isAuthenticated: Bool) {
+        self.systemTitle = systemTitle
+        self.securityControl = securityControl
+        self.invocationCounter = invocationCounter
+        self.isAuthenticated = isAuthenticated
+    }
+}
+
+/// One whole message of a meter, decoded and not yet judged.
+public struct Telegram: Hashable, Sendable {
+    public var meter: MeterIdentity
+    /// The clock of the telegram's header or of the clock object.
+    public var meterTime: MeterTime?
+    public var registers: [Register]
+    /// Names the list that the telegram is an instance of, where a meter sends several in turn.
+    public var list: String?
+    public var ciphering: Ciphering?
+    /// What was odd, as sentences.
+    public var warnings: [String]
+
+    public init(
+        meter: MeterIdentity = MeterIdentity(), meterTime: MeterTime? = nil, registers: [Register] = [],
+        list: String? = nil, ciphering: Ciphering? = nil, warnings: [String] = []
+    ) {
+        self.meter = meter
+        self.meterTime = meterTime
+        self.registers = registers
+        self.list = list
+        self.ciphering = ciphering
+        self.warnings = warnings
+    }
+}

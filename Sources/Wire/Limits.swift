@@ -1,0 +1,23 @@
+/// Every bound on what a wire may ask of this program, in one place.
+public enum Limits {
+    /// Bytes that one link may hold before they are decoded (contract: 64 KiB per link).
+    public static let linkBuffer = 64 * 1024
+    /// One assembled DLMS message (block transfer, segmentation).
+    public static let apdu = 32 * 1024
+    /// Nesting of A-XDR structures and arrays.
+    public static let axdrDepth = 16
+    /// Elements of one A-XDR message, all levels together.
+    public static let axdrElements = 4096
+    /// A scaler beyond this power of ten belongs to no meter.
+    public static let scaler = 30
+    /// An HDLC frame between its flags: 11 bits of length (IEC 62056-46, 6.4.2.2).
+    public static let hdlcFrame = 2047
+    /// One IEC 62056-21 readout.
+    public static let readout = 64 * 1024
+    /// One line of a readout: the standard's 78 characters and the longer ones that meters send.
+    public static let readoutLine = 2048
+    /// The identification line: `/XXXZ`, escapes and at most 16 characters, with room for makers that print more.
+    public static let identification = 64
+    /// Registers of one telegram.
+    public static let registers = 4096
+}
