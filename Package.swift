@@ -21,12 +21,12 @@ let testing: [SwiftSetting] = [
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
-let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let asyncAlgorithms = Target.Dependency.product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
 
@@ -39,7 +39,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
@@ -61,6 +60,8 @@ let package = Package(
         .target(
             name: "Configuration",
             dependencies: ["OBIS", "Wire", "Metering", yams],
+            // The shipped profiles are part of the program: it needs no file of its own to start.
+            resources: [.embedInCode("Profiles")],
             swiftSettings: strict),
         .target(
             name: "Transport",
@@ -71,13 +72,13 @@ let package = Package(
         .target(name: "MQTT", dependencies: ["OBIS", "CMosquitto", "CLinux", log], swiftSettings: strict),
         .target(
             name: "MeterSimulator",
-            dependencies: ["OBIS", "Wire", "IEC62056", "COSEM", "Metering", "Transport", "CLinux", nio, nioPosix, log],
+            dependencies: ["OBIS", "Wire", "IEC62056", "COSEM", "Metering", "Transport", "CLinux", nio, nioPosix, log, crypto],
             swiftSettings: strict),
         .target(
             name: "Daemon",
             dependencies: [
                 "OBIS", "Wire", "Metering", "Configuration", "Transport", "Rules", "Journal", "MQTT",
-                log, metrics, lifecycle, asyncAlgorithms,
+                "CLinux", log, lifecycle, unixSignals, asyncAlgorithms, crypto,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -96,7 +97,9 @@ let package = Package(
         .target(name: "TestSupport", dependencies: ["OBIS", "Wire"], path: "Tests/TestSupport", swiftSettings: testing),
         .testTarget(name: "OBISTests", dependencies: ["OBIS"], swiftSettings: testing),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: testing),
-        .testTarget(name: "IEC62056Tests", dependencies: ["IEC62056", "OBIS", "Wire", "TestSupport"], swiftSettings: testing),
+        .testTarget(
+            name: "IEC62056Tests", dependencies: ["IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
+            swiftSettings: testing),
         .testTarget(name: "COSEMTests", dependencies: ["COSEM", "OBIS", "Wire", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "MeteringTests",

@@ -89,14 +89,9 @@ public struct JSONWriter: Sendable {
         if let value { timestamp(value) } else { null() }
     }
 
-    public mutating func member(_ name: String, object body: (inout JSONWriter) throws -> Void) rethrows {
+    public mutating func member(_ name: String, _ body: (inout JSONWriter) throws -> Void) rethrows {
         key(name)
         try object(body)
-    }
-
-    public mutating func member(_ name: String, array body: (inout JSONWriter) throws -> Void) rethrows {
-        key(name)
-        try array(body)
     }
 
     /// Ends a line of JSON Lines; the next value starts anew.

@@ -34,6 +34,21 @@ public struct MeterTime: Hashable, Sendable {
         self.isDoubtful = isDoubtful
     }
 
+    /// The civil time so many seconds after 1970.
+    public init(localSeconds: Int64) {
+        let (days, second) = localSeconds.flooredQuotientAndRemainder(by: 86_400)
+        let date = CivilDate(daysSince1970: days)
+        year = date.year
+        month = date.month
+        day = date.day
+        hour = Int(second / 3600)
+        minute = Int(second / 60 % 60)
+        self.second = Int(second % 60)
+        utcOffset = nil
+        isDaylightSaving = nil
+        isDoubtful = false
+    }
+
     /// Seconds since 1970 as if the local time were UTC.
     public var localSeconds: Int64 {
         CivilDate(year: year, month: month, day: day).daysSince1970 * 86_400

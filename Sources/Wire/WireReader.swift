@@ -22,6 +22,15 @@ public struct WireReader: ~Escapable {
     @inlinable
     public var isAtEnd: Bool { offset == span.byteCount }
 
+    /// The same bytes read from another place.
+    @inlinable
+    @_lifetime(copy self)
+    public func rewound(to offset: Int) -> WireReader {
+        var other = WireReader(span)
+        other.position = min(max(0, offset), span.byteCount)
+        return other
+    }
+
     // MARK: Numbers
 
     @inlinable
@@ -121,5 +130,17 @@ extension RawSpan {
     public var array: [UInt8] {
         // The buffer lives for the call only; the array copies it.
         unsafe withUnsafeBytes { buffer in unsafe [UInt8](buffer) }
+    }
+}
+
+extension [UInt8] {
+    /// The bytes as a reader or a checksum takes them, without a copy.
+    @inlinable
+    public var rawSpan: RawSpan {
+        @_lifetime(borrow self)
+        borrowing get {
+            // A view of initialised bytes that ends with the borrow of the array.
+            unsafe span.bytes
+        }
     }
 }

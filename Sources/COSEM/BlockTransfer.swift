@@ -1,0 +1,126 @@
+import Wire
+
+/// One block of a general block transfer (IEC 62056-5-3, 9.4.2).
+///
+///     E0 | last 1 bit, streaming 1 bit, window 6 bits | block number 2 | acknowledged 2 | length | data
+struct GeneralBlock {
+    static let tag: UInt8 = 0xE0
+
+    let isLast: Bool
+    let number: UInt16
+    let data: [UInt8]
+
+    init(_ reader: inout WireReader) throws(WireError) {
+        try reader.skip(1)
+        isLast = try reader.uint8() & 0x80 != 0
+        number = try reader.uint16()
+        try reader.skip(2)
+        let length = try reader.axdrLength()
+        guard length <= reader.remaining else {
+            throw WireError(.truncated, "a block of \(length) bytes, \(reader.remaining) are there", offset: reader.offset)
+        }
+        data = try reader.bytes(length)
+    }
+}
+
+/// Puts the blocks of a push together. A push cannot be asked to repeat a block: the blocks come from 1
+/// on without a gap, or the message is dropped. An exact repetition of the last block is ignored, since
+/// meters do send blocks twice; block 1 starts anew.
+struct BlockAssembly {
+    private var data: [UInt8] = []
+    private var lastNumber: UInt16 = 0
+    private var lastBlock: [UInt8] = []
+    /// The rest of a message with a gap is passed over without a second report.
+    private var isSkipping = false
+
+    var isEmpty: Bool { lastNumber == 0 }
+
+    enum Result {
+        case pending
+        case complete([UInt8])
+    }
+
+    /// - Returns: what the block made of the message, and what it made of the one before.
+    mutating func add(_ block: GeneralBlock) -> (result: Result, dropped: WireError?) {
+        if block.number == 1 { return start(with: block) }
+        if block.number == lastNumber, block.data == lastBlock { return (.pending, nil) }
+        guard !isSkipping else {
+            if block.isLast { reset() }
+            return (.pending, nil)
+        }
+        guard block.number == lastNumber &+ 1, !isEmpty else {
+            let error = WireError(
+                .framing, isEmpty ? "block \(block.number) without a first block" : "block \(block.number) after block \(lastNumber)")
+            reset()
+            isSkipping = !block.isLast
+            return (.pending, error)
+        }
+        return append(block)
+    }
+
+    /// Nothing more comes for what is there.
+    mutating func abandon() -> WireError? {
+        defer { reset() }
+        return isEmpty
+            ? nil : WireError(.truncated, "the message ends after block \(lastNumber), its last block is missing")
+    }
+
+    private mutating func start(with block: GeneralBlock) -> (Result, WireError?) {
+        // A first block sent twice is the same message still.
+        if lastNumber == 1, block.data == lastBlock { return (.pending, nil) }
+        let error = abandon()
+        let (result, limit) = append(block)
+        return (result, error ?? limit)
+    }
+
+    private mutating func append(_ block: GeneralBlock) -> (Result, WireError?) {
+        guard data.count + block.data.count <= Limits.apdu else {
+            reset()
+            isSkipping = !block.isLast
+            return (.pending, WireError(.limit, "a message of more than \(Limits.apdu) bytes"))
+        }
+        data += block.data
+        guard !block.isLast else {
+            defer { reset() }
+            return (.complete(data), nil)
+        }
+        lastNumber = block.number
+        lastBlock = block.data
+        return (.pending, nil)
+    }
+
+    private mutating func reset() {
+        data = []
+        lastNumber = 0
+        lastBlock = []
+        isSkipping = false
+    }
+}
+
+/// Puts the information fields of segmented HDLC frames together (IEC 62056-46, 6.4.2.2): all but the last
+/// have the segmentation bit, and only the first carries the LLC header.
+struct SegmentAssembly {
+    private var data: [UInt8] = []
+
+    var isEmpty: Bool { data.isEmpty }
+
+    /// - Returns: the whole information when this frame ends it, and what became of the one before.
+    mutating func add(_ frame: HDLCFrame) -> (complete: [UInt8]?, dropped: WireError?) {
+        var dropped: WireError?
+        if LLC.isHeader(frame.information) { dropped = abandon() }
+        guard frame.isSegmented || !data.isEmpty else { return (frame.information, dropped) }
+        guard data.count + frame.information.count <= Limits.apdu else {
+            data = []
+            return (nil, WireError(.limit, "a message of more than \(Limits.apdu) bytes"))
+        }
+        data += frame.information
+        guard !frame.isSegmented else { return (nil, dropped) }
+        defer { data = [] }
+        return (data, dropped)
+    }
+
+    mutating func abandon() -> WireError? {
+        defer { data = [] }
+        return data.isEmpty ? nil : WireError(.truncated, "the last segment of a message is missing")
+    }
+}

@@ -1,0 +1,184 @@
+import Crypto
+import CryptoExtras
+import OBIS
+import Wire
+
+/// The keys of security suite 0 that a utility gives to its customer. Each is 16 bytes.
+public struct CipheringKeys: Sendable, Hashable {
+    /// Global unicast encryption key.
+    public var encryption: Secret?
+    /// Authentication key. Many utilities do not hand it out: then the tag cannot be checked.
+    public var authentication: Secret?
+
+    public init(encryption: Secret? = nil, authentication: Secret? = nil) {
+        self.encryption = encryption
+        self.authentication = authentication
+    }
+}
+
+/// A message under general-glo-ciphering (IEC 62056-5-3, 5.3.5), AES-128 in Galois/counter mode.
+///
+///     DB | 08 system title | length | SC | IC 4 bytes | content | tag 12 bytes
+///
+///     SC 10  authenticated   AAD = SC ‖ AK ‖ content    content is plain
+///     SC 20  encrypted       no AAD, no tag
+///     SC 30  both            AAD = SC ‖ AK
+///
+/// The initialisation vector is system title ‖ IC.
+struct GeneralCiphering {
+    static let tag: UInt8 = 0xDB
+    private static let tagLength = 12
+    private static let titleLength = 8
+
+    private enum SecurityControl {
+        static let authenticated: UInt8 = 0x10
+        static let encrypted: UInt8 = 0x20
+        static let suite: UInt8 = 0x0F
+        static let broadcastKey: UInt8 = 0x40
+        static let compressed: UInt8 = 0x80
+    }
+
+    let systemTitle: [UInt8]
+    let securityControl: UInt8
+    let invocationCounter: UInt32
+    private let content: [UInt8]
+    private let authenticationTag: [UInt8]
+
+    /// Reads the header and takes the content over; nothing is decrypted yet.
+    init(_ reader: inout WireReader) throws(WireError) {
+        let start = reader.offset
+        try reader.skip(1)
+        let titleLength = try reader.axdrLength()
+        guard titleLength == Self.titleLength else {
+            throw WireError(.unsupported, "a system title of \(titleLength) bytes instead of 8", offset: start + 1)
+        }
+        systemTitle = try reader.bytes(titleLength)
+        let length = try reader.axdrLength()
+        guard length <= reader.remaining else {
+            throw WireError(
+                .truncated, "a ciphered message of \(length) bytes, \(reader.remaining) are there", offset: reader.offset)
+        }
+        let end = reader.offset + length
+        securityControl = try reader.uint8()
+        invocationCounter = try reader.uint32()
+        try Self.check(securityControl, at: reader.offset)
+        let tagLength = securityControl & SecurityControl.authenticated != 0 ? Self.tagLength : 0
+        guard end - reader.offset >= tagLength else {
+            throw WireError(.malformed, "a ciphered message too short for its tag", offset: reader.offset)
+        }
+        content = try reader.bytes(end - reader.offset - tagLength)
+        authenticationTag = try reader.bytes(tagLength)
+    }
+
+    private static func check(_ securityControl: UInt8, at offset: Int) throws(WireError) {
+        guard securityControl & SecurityControl.suite == 0 else {
+            throw WireError(.unsupported, "security suite \(securityControl & SecurityControl.suite); only suite 0 is read", offset: offset)
+        }
+        guard securityControl & SecurityControl.broadcastKey == 0 else {
+            throw WireError(.unsupported, "a message under the broadcast key", offset: offset)
+        }
+        guard securityControl & SecurityControl.compressed == 0 else {
+            throw WireError(.unsupported, "a compressed message", offset: offset)
+        }
+        guard securityControl & (SecurityControl.authenticated | SecurityControl.encrypted) != 0 else {
+            throw WireError(.malformed, "a ciphered message that is neither encrypted nor authenticated", offset: offset)
+        }
+    }
+
+    // MARK: Opening
+
+    struct Opened {
+        let plaintext: [UInt8]
+        /// Whether the tag was there, checked and right.
+        let isAuthenticated: Bool
+    }
+
+    /// Decrypts, and checks the tag where there are one and the keys for it.
+    ///
+    /// - Parameter isMessage: whether bytes are a whole plain message. It tells a wrong encryption key
+    ///   from a wrong authentication key, and is the only check where no tag can be checked.
+    func open(with keys: CipheringKeys, isMessage: ([UInt8]) -> Bool) throws(WireError) -> Opened {
+        let isEncrypted = securityControl & SecurityControl.encrypted != 0
+        guard let encryptionKey = keys.encryption else {
+            guard !isEncrypted else { throw keyMissing() }
+            guard isMessage(content) else { throw WireError(.malformed, "the authenticated content is no DLMS message") }
+            return Opened(plaintext: content, isAuthenticated: false)
+        }
+        let plaintext = isEncrypted ? try decrypt(with: encryptionKey) : content
+        var isAuthenticated = false
+        if !authenticationTag.isEmpty, let authenticationKey = keys.authentication {
+            let expected = try tag(of: plaintext, isEncrypted, encryptionKey, authenticationKey)
+            guard Self.constantTimeEqual(expected, authenticationTag) else {
+                throw isMessage(plaintext) ? wrongAuthenticationKey() : wrongEncryptionKey()
+            }
+            isAuthenticated = true
+        }
+        guard isMessage(plaintext) else { throw wrongEncryptionKey() }
+        return Opened(plaintext: plaintext, isAuthenticated: isAuthenticated)
+    }
+
+    private var initializationVector: [UInt8] {
+        systemTitle + withCounter([])
+    }
+
+    private func withCounter(_ prefix: [UInt8]) -> [UInt8] {
+        prefix + (0..<4).map { UInt8(truncatingIfNeeded: invocationCounter >> (24 - 8 * $0)) }
+    }
+
+    /// GCM encrypts with the counter from 2 on; block 1 masks the tag.
+    private func decrypt(with key: Secret) throws(WireError) -> [UInt8] {
+        try Self.crypto {
+            let nonce = try AES._CTR.Nonce(nonceBytes: initializationVector + [0, 0, 0, 2])
+            return [UInt8](try AES._CTR.decrypt(content, using: Self.symmetric(key), nonce: nonce))
+        }
+    }
+
+    /// The library wants tags of 16 bytes, the wire has 12: so the tag is computed anew and compared.
+    private func tag(
+        of plaintext: [UInt8], _ isEncrypted: Bool, _ encryptionKey: Secret, _ authenticationKey: Secret
+    ) throws(WireError) -> [UInt8] {
+        try Self.crypto {
+            var associated = [securityControl]
+            authenticationKey.withBytes { associated += $0 }
+            if !isEncrypted { associated += plaintext }
+            let sealed = try AES.GCM.seal(
+                isEncrypted ? plaintext : [], using: Self.symmetric(encryptionKey),
+                nonce: AES.GCM.Nonce(data: initializationVector), authenticating: associated)
+            return Array(sealed.tag.prefix(Self.tagLength))
+        }
+    }
+
+    private static func symmetric(_ key: Secret) -> SymmetricKey {
+        key.withBytes { SymmetricKey(data: $0) }
+    }
+
+    private static func crypto(_ body: () throws -> [UInt8]) throws(WireError) -> [UInt8] {
+        do {
+            return try body()
+        } catch {
+            throw WireError(.decryption, "the key cannot be used: it must have 16 bytes")
+        }
+    }
+
+    private static func constantTimeEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+        Secret(left) == Secret(right)
+    }
+
+    // MARK: Errors
+
+    private var sender: String {
+        "system title \(Hex.string(systemTitle)), security control \(Hex.string([securityControl])), counter \(invocationCounter)"
+    }
+
+    private func keyMissing() -> WireError {
+        WireError(.keyMissing, "the message is encrypted (\(sender)) and no encryption key is configured")
+    }
+
+    private func wrongEncryptionKey() -> WireError {
+        WireError(.decryption, "wrong encryption key, or a damaged message (\(sender)): what it decrypts to is no DLMS message")
+    }
+
+    private func wrongAuthenticationKey() -> WireError {
+        WireError(.authentication, "wrong authentication key, or a tampered message (\(sender)): it decrypts, but its tag is wrong")
+    }
+}

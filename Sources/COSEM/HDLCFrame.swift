@@ -1,0 +1,140 @@
+import Wire
+
+/// A frame of type 3 (IEC 62056-46, 6.4).
+///
+///     7E | A|S|length 11 bits | destination 1–4 | source 1–4 | control | HCS | information | FCS | 7E
+///
+/// Length counts everything between the flags. HCS is there only with an information field. Nothing is
+/// stuffed: the information may contain 7E. Both check sequences are X-25, low byte first.
+public struct HDLCFrame: Sendable, Hashable {
+    /// The address bytes as sent, the last of each with its lowest bit set.
+    public var destination: [UInt8]
+    public var source: [UInt8]
+    public var control: UInt8
+    /// Whether more frames of the same message follow (format bit 11).
+    public var isSegmented: Bool
+    public var information: [UInt8]
+
+    public init(destination: [UInt8], source: [UInt8], control: UInt8, isSegmented: Bool = false, information: [UInt8]) {
+        self.destination = destination
+        self.source = source
+        self.control = control
+        self.isSegmented = isSegmented
+        self.information = information
+    }
+
+    public static let flag: UInt8 = 0x7E
+
+    /// The frame as bytes, with both flags.
+    ///
+    /// - Returns: nil when the information is too long for the length field.
+    public func encoded() -> [UInt8]? {
+        let header = destination.count + source.count + 1
+        let length = 2 + header + (information.isEmpty ? 0 : 2 + information.count) + 2
+        guard length <= Limits.hdlcFrame else { return nil }
+        var bytes: [UInt8] = [0xA0 | (isSegmented ? 0x08 : 0) | UInt8(length >> 8), UInt8(length & 0xFF)]
+        bytes += destination + source + [control]
+        if !information.isEmpty {
+            bytes += Self.check(bytes)
+            bytes += information
+        }
+        bytes += Self.check(bytes)
+        return [Self.flag] + bytes + [Self.flag]
+    }
+
+    private static func check(_ bytes: [UInt8]) -> [UInt8] {
+        let value = Checksum.x25(bytes.rawSpan)
+        return [UInt8(value & 0xFF), UInt8(value >> 8)]
+    }
+}
+
+// MARK: - Looking at buffered bytes
+
+/// What stands at one place of a buffer, judged as a frame.
+enum HDLCCandidate {
+    /// A whole frame with right check sequences; `length` counts the opening flag but not the closing one.
+    case frame(HDLCFrame, length: Int)
+    /// A plausible beginning; at least this many bytes are needed to say more.
+    case incomplete(needed: Int)
+    /// A right header whose frame is damaged. `length` is what the header claims.
+    case damaged(WireError, length: Int)
+    /// Not the beginning of a frame. `isHeader`: it looked like one, but for the header check.
+    case none(isHeader: Bool)
+
+    /// Judges the bytes from `offset` on, where a flag must stand.
+    init(at offset: Int, in bytes: RawSpan) {
+        let available = bytes.byteCount - offset
+        guard available >= 1, bytes[byte: offset] == HDLCFrame.flag else { self = .none(isHeader: false); return }
+        guard available >= 3 else {
+            self = available == 2 && bytes[byte: offset + 1] & 0xF0 != 0xA0 ? .none(isHeader: false) : .incomplete(needed: 3)
+            return
+        }
+        let format = bytes[byte: offset + 1]
+        guard format & 0xF0 == 0xA0 else { self = .none(isHeader: false); return }
+        let length = Int(format & 0x07) << 8 | Int(bytes[byte: offset + 2])
+        guard let header = Header(at: offset + 1, length: length, in: bytes) else {
+            let isCut = available < 1 + Header.maximumLength && available < 1 + length
+            self = isCut && length >= Header.minimumFrame ? .incomplete(needed: available + 1) : .none(isHeader: false)
+            return
+        }
+        self = header.judge(frameAt: offset + 1, isSegmented: format & 0x08 != 0, in: bytes)
+    }
+
+    private struct Header {
+        static let minimumFrame = 7
+        /// Format, two addresses of four bytes, control, HCS.
+        static let maximumLength = 13
+
+        let length: Int
+        let destination: Range<Int>
+        let source: Range<Int>
+        let control: Int
+
+        /// - Returns: nil when the addresses do not end within the frame or the bytes at hand.
+        init?(at start: Int, length: Int, in bytes: RawSpan) {
+            guard length >= Self.minimumFrame,
+                let destination = Self.address(at: start + 2, in: bytes),
+                let source = Self.address(at: destination.upperBound, in: bytes),
+                source.upperBound < bytes.byteCount, source.upperBound + 1 + 2 <= start + length
+            else { return nil }
+            self.length = length
+            self.destination = destination
+            self.source = source
+            control = source.upperBound
+        }
+
+        private static func address(at start: Int, in bytes: RawSpan) -> Range<Int>? {
+            for count in [1, 2, 4] where start + count <= bytes.byteCount {
+                if bytes[byte: start + count - 1] & 1 == 1 { return start..<(start + count) }
+            }
+            return nil
+        }
+
+        func judge(frameAt start: Int, isSegmented: Bool, in bytes: RawSpan) -> HDLCCandidate {
+            let end = start + length
+            let behindControl = control + 1
+            let hasInformation = behindControl + 2 < end
+            if hasInformation {
+                guard behindControl + 2 <= bytes.byteCount else { return .incomplete(needed: behindControl + 2 - (start - 1)) }
+                guard Self.isRight(bytes, start..<behindControl) else { return .none(isHeader: true) }
+            }
+            guard end <= bytes.byteCount else { return .incomplete(needed: length + 1) }
+            guard Self.isRight(bytes, start..<(end - 2)) else {
+                let error = WireError(.checksum, "the frame check sequence is wrong")
+                return hasInformation ? .damaged(error, length: length + 1) : .none(isHeader: true)
+            }
+            let information = hasInformation ? bytes.extracting((behindControl + 2)..<(end - 2)).array : []
+            return .frame(
+                HDLCFrame(
+                    destination: bytes.extracting(destination).array, source: bytes.extracting(source).array,
+                    control: bytes[byte: control], isSegmented: isSegmented, information: information),
+                length: length + 1)
+        }
+
+        /// Whether the two bytes behind `range` are its check sequence.
+        private static func isRight(_ bytes: RawSpan, _ range: Range<Int>) -> Bool {
+            let sent = UInt16(bytes[byte: range.upperBound]) | UInt16(bytes[byte: range.upperBound + 1]) << 8
+            return Checksum.x25(bytes.extracting(range)) == sent
+        }
+    }
+}

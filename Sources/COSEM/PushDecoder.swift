@@ -1,0 +1,200 @@
+import OBIS
+import Wire
+
+/// Cuts and decodes what a DLMS meter pushes: `bytes → frames → segments or blocks → APDU → registers`.
+///
+/// Values keep the units and scales of the wire; where it carries none, a profile adds them later.
+public struct PushDecoder: Framer {
+    private let keys: CipheringKeys
+    private var framer = PushFramer()
+    private var segments = SegmentAssembly()
+    private var blocks = BlockAssembly()
+    /// Findings that one frame gave more than one of.
+    private var outputs: [FramerOutput<Telegram>] = []
+    private var nextOutput = 0
+    private var isFinishing = false
+
+    public init(keys: CipheringKeys = CipheringKeys()) {
+        self.keys = keys
+    }
+
+    public var isIdle: Bool { framer.isIdle && segments.isEmpty && blocks.isEmpty }
+
+    public mutating func append(_ bytes: [UInt8]) {
+        framer.append(bytes)
+    }
+
+    public mutating func next() -> FramerOutput<Telegram>? {
+        while true {
+            if let output = popOutput() { return output }
+            guard let output = framer.next() else {
+                guard isFinishing else { return nil }
+                isFinishing = false
+                report(segments.abandon())
+                report(blocks.abandon())
+                continue
+            }
+            switch output {
+            case .noise(let count): return .noise(count)
+            case .rejected(let error, let discarded): return .rejected(error, discarded: discarded)
+            case .frame(.hdlc(let frame)): take(frame)
+            case .frame(.message(let message)): process(message)
+            }
+        }
+    }
+
+    public mutating func finish() {
+        framer.finish()
+        isFinishing = true
+    }
+
+    private mutating func popOutput() -> FramerOutput<Telegram>? {
+        guard nextOutput < outputs.count else {
+            outputs.removeAll(keepingCapacity: true)
+            nextOutput = 0
+            return nil
+        }
+        defer { nextOutput += 1 }
+        return outputs[nextOutput]
+    }
+
+    private mutating func report(_ error: WireError?) {
+        if let error { outputs.append(.rejected(error, discarded: 0)) }
+    }
+
+    // MARK: Frames to messages
+
+    private mutating func take(_ frame: HDLCFrame) {
+        // Frames without information set up and end connections.
+        guard !frame.information.isEmpty else { return }
+        let (complete, dropped) = segments.add(frame)
+        report(dropped)
+        if let complete { process(complete) }
+    }
+
+    /// The messages of one information field: usually one, but meters do put several into a frame, each
+    /// behind its own LLC header.
+    private mutating func process(_ bytes: [UInt8]) {
+        var reader = WireReader(bytes.rawSpan)
+        do throws(WireError) {
+            repeat {
+                if LLC.isHeader(reader) { try reader.skip(LLC.length) }
+                try apdu(&reader, of: bytes, ciphering: nil)
+                guard reader.isAtEnd || LLC.isHeader(reader) else {
+                    throw WireError(.malformed, "\(reader.remaining) bytes behind the message", offset: reader.offset)
+                }
+            } while !reader.isAtEnd
+        } catch {
+            report(error)
+        }
+    }
+
+    // MARK: Messages
+
+    private mutating func apdu(
+        _ reader: inout WireReader, of bytes: [UInt8], ciphering: Ciphering?
+    ) throws(WireError) {
+        let offset = reader.offset
+        guard let tag = reader.peek() else { throw WireError(.truncated, "no message behind the header", offset: offset) }
+        switch tag {
+        case DataNotification.tag:
+            report(blocks.abandon())
+            let notification = try DataNotification(&reader, of: bytes)
+            outputs.append(.frame(Self.telegram(notification, ciphering)))
+        case GeneralBlock.tag where ciphering == nil:
+            try block(&reader)
+        case GeneralCiphering.tag where ciphering == nil:
+            report(blocks.abandon())
+            try open(try GeneralCiphering(&reader))
+        default:
+            throw Self.unsupported(tag, at: offset)
+        }
+    }
+
+    private mutating func block(_ reader: inout WireReader) throws(WireError) {
+        let (result, dropped) = blocks.add(try GeneralBlock(&reader))
+        report(dropped)
+        if case .complete(let message) = result { assembled(message) }
+    }
+
+    /// A message out of blocks is not in blocks again.
+    private mutating func assembled(_ message: [UInt8]) {
+        guard message.first != GeneralBlock.tag else {
+            return report(WireError(.malformed, "a block transfer inside of a block transfer"))
+        }
+        process(message)
+    }
+
+    private mutating func open(_ message: GeneralCiphering) throws(WireError) {
+        let opened = try message.open(with: keys, isMessage: DataNotification.isWhole)
+        let ciphering = Ciphering(
+            systemTitle: message.systemTitle, securityControl: message.securityControl,
+            invocationCounter: message.invocationCounter, isAuthenticated: opened.isAuthenticated)
+        var reader = WireReader(opened.plaintext.rawSpan)
+        try apdu(&reader, of: opened.plaintext, ciphering: ciphering)
+    }
+
+    private static func unsupported(_ tag: UInt8, at offset: Int) -> WireError {
+        let known: [UInt8: String] = [
+            0x01: "an initiate request", 0x08: "an initiate response", 0x0E: "a confirmed service error",
+            0x60: "an association request", 0x61: "an association response", 0xC2: "an event notification",
+            0xC4: "a get response", 0xC8: "a ciphered get request", 0xCC: "a ciphered get response",
+            0xD8: "an exception response", 0xDC: "a message under a dedicated key",
+            0xDD: "a message under an agreed key", 0xDF: "a signed message",
+        ]
+        guard let name = known[tag] else {
+            return WireError(.malformed, "no DLMS message begins with \(Hex.string([tag]))", offset: offset)
+        }
+        return WireError(.unsupported, "\(name) is not a push", offset: offset)
+    }
+
+    private static func telegram(_ notification: DataNotification, _ ciphering: Ciphering?) -> Telegram {
+        let body = notification.body
+        return Telegram(
+            meter: PushIdentity.identity(of: body.registers, systemTitle: ciphering?.systemTitle),
+            meterTime: notification.time ?? PushIdentity.clock(of: body.registers),
+            registers: body.registers, list: body.list, ciphering: ciphering, warnings: body.warnings)
+    }
+}
+
+/// Who sent a push, from the registers that say so.
+public enum PushIdentity {
+    /// The logical device name comes first: it is the one name that is unique in the world.
+    private static let identifying: [(ObisCode.Quantity, isLogicalName: Bool)] = [
+        (.init(c: 42, d: 0, e: 0), true),
+        (.init(c: 96, d: 1, e: 0), false),
+        (.init(c: 96, d: 1, e: 1), false),
+        (.init(c: 0, d: 0, e: 5), false),
+    ]
+
+    /// - Parameter systemTitle: of the ciphering; its first three bytes name the maker.
+    public static func identity(of registers: [Register], systemTitle: [UInt8]? = nil) -> MeterIdentity {
+        var identity = MeterIdentity()
+        for (quantity, isLogicalName) in identifying {
+            guard case .text(let text)? = registers.first(where: { $0.obis?.quantity == quantity })?.value, !text.isEmpty
+            else { continue }
+            if identity.id == nil { identity.id = text }
+            if isLogicalName { identity.manufacturer = flag(text.utf8.prefix(3)) }
+        }
+        if identity.manufacturer == nil, let systemTitle { identity.manufacturer = flag(systemTitle.prefix(3)) }
+        if registers.contains(where: { $0.obis?.a == 1 }) { identity.medium = .electricity }
+        return identity
+    }
+
+    /// Three capital letters of the FLAG registry; nil for anything else.
+    private static func flag(_ bytes: some Collection<UInt8>) -> String? {
+        guard bytes.count == 3, bytes.allSatisfy({ (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }) else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The clock object among the registers.
+    static func clock(of registers: [Register]) -> MeterTime? {
+        for register in registers {
+            guard register.obis?.quantity == ObisCode.Quantity(c: 1, d: 0, e: 0), register.obis?.a == 0,
+                case .time(let time) = register.value
+            else { continue }
+            return time
+        }
+        return nil
+    }
+}

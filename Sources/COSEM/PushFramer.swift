@@ -1,0 +1,230 @@
+import Wire
+
+/// A unit that a link delivers: an HDLC frame, or a whole message of a link that has no frames.
+enum PushUnit: Sendable, Hashable {
+    case hdlc(HDLCFrame)
+    /// An APDU, with its LLC header where it has one.
+    case message([UInt8])
+}
+
+/// Finds what meters push, whatever link carries it: HDLC frames, wrapper messages, and bare messages
+/// that end where the line falls silent.
+///
+/// HDLC is looked for everywhere, since the line may be joined in the middle of a frame. A wrapper or a
+/// bare message is believed only at the start of a burst. M-Bus short frames, with which a meter that is
+/// the bus master calls its slaves, belong between frames and are passed over.
+struct PushFramer: Framer {
+    private var buffer = LinkBuffer()
+    /// Nothing was taken from this burst yet.
+    private var isAtBurstStart = true
+    /// Where the search for a frame inside of a possible bare message goes on.
+    private var searched = 1
+    /// Stream offset up to which a damaged frame claimed bytes: a bad header in there is no news.
+    private var claimed = 0
+    /// What `finish()` made of the rest; `next()` delivers it.
+    private var rest = Rest.waits
+
+    private enum Rest { case waits, isMessage, isCut }
+
+    init() {}
+
+    /// A flag alone waits for nothing: it may be the last of the frame before.
+    var isIdle: Bool { buffer.isEmpty || (buffer.count == 1 && buffer[0] == HDLCFrame.flag) }
+
+    mutating func append(_ bytes: [UInt8]) {
+        buffer.append(bytes)
+    }
+
+    mutating func next() -> FramerOutput<PushUnit>? {
+        while !buffer.isEmpty {
+            switch step() {
+            case .output(let output): return output
+            case .consumed: continue
+            case .needsMore: return nil
+            }
+        }
+        rest = .waits
+        return nil
+    }
+
+    /// The burst is over: what waits is a bare message, a frame that was cut, or noise.
+    mutating func finish() {
+        if !buffer.isEmpty { rest = isAtBurstStart && startsBareMessage ? .isMessage : .isCut }
+        isAtBurstStart = true
+        searched = 1
+    }
+
+    private enum Step {
+        case output(FramerOutput<PushUnit>)
+        case consumed
+        case needsMore
+    }
+
+    // MARK: One step
+
+    private mutating func step() -> Step {
+        if rest == .isMessage { return bareMessage() }
+        if isAtBurstStart {
+            if let step = wrapperMessage() { return step }
+            if startsBareMessage, rest == .waits { return searchInsideBareMessage() }
+        }
+        switch buffer[0] {
+        case HDLCFrame.flag: return flag()
+        case MasterBeat.start: return beat()
+        default: return noise(from: 1)
+        }
+    }
+
+    private mutating func flag() -> Step {
+        if buffer[1] == HDLCFrame.flag {
+            buffer.consume(1)
+            return .consumed
+        }
+        switch HDLCCandidate(at: 0, in: buffer.bytes) {
+        case .frame(let frame, let length):
+            take(length)
+            return .output(.frame(.hdlc(frame)))
+        case .damaged(let error, let length):
+            claimed = max(claimed, buffer.streamOffset + length)
+            return reject(error)
+        case .incomplete:
+            guard rest == .isCut else { return .needsMore }
+            guard buffer.count > 1 else { return spareFlag() }
+            return reject(WireError(.truncated, "the frame ends after \(buffer.count) bytes"))
+        case .none(let isHeader):
+            guard isHeader, buffer.streamOffset >= claimed else {
+                // The closing flag of a frame, or one inside of a damaged one.
+                return isAtBurstStart || buffer.streamOffset < claimed ? noise(from: 1) : spareFlag()
+            }
+            return reject(WireError(.checksum, "the header check sequence of a frame is wrong"))
+        }
+    }
+
+    /// The flag behind a frame closes it, and belongs to no noise.
+    private mutating func spareFlag() -> Step {
+        buffer.consume(1)
+        return .consumed
+    }
+
+    private mutating func beat() -> Step {
+        guard buffer.count >= MasterBeat.length else {
+            return rest == .isCut || !MasterBeat.isPrefix(buffer.bytes) ? noise(from: 1) : .needsMore
+        }
+        guard MasterBeat.isWhole(buffer.bytes) else { return noise(from: 1) }
+        take(MasterBeat.length)
+        return .consumed
+    }
+
+    /// Everything up to the next byte that something could begin with.
+    private mutating func noise(from start: Int) -> Step {
+        var end = start
+        while let byte = buffer[end], byte != HDLCFrame.flag, byte != MasterBeat.start { end += 1 }
+        take(end)
+        return .output(.noise(end))
+    }
+
+    /// Only the first byte is given up: a frame may begin inside of the damaged one.
+    private mutating func reject(_ error: WireError) -> Step {
+        let offset = buffer.streamOffset
+        take(1)
+        return .output(.rejected(WireError(error.code, error.message, offset: offset), discarded: 1))
+    }
+
+    private mutating func take(_ count: Int) {
+        buffer.consume(count)
+        isAtBurstStart = false
+    }
+
+    // MARK: Messages without frames
+
+    private var startsBareMessage: Bool {
+        switch buffer[0] {
+        case 0xE6: buffer[1] == nil || buffer[1] == 0xE7 || buffer[1] == 0xE6
+        case DataNotification.tag, GeneralCiphering.tag, GeneralBlock.tag: true
+        default: false
+        }
+    }
+
+    /// A bare message has no end of its own. While it grows, a frame with a right header proves that it
+    /// was noise in front of that frame.
+    private mutating func searchInsideBareMessage() -> Step {
+        while searched < buffer.count {
+            if buffer[searched] == HDLCFrame.flag {
+                switch HDLCCandidate(at: searched, in: buffer.bytes) {
+                case .frame, .damaged:
+                    defer { searched = 1 }
+                    take(searched)
+                    return .output(.noise(searched))
+                case .incomplete(let needed) where searched + needed > buffer.count && needed <= Self.headerLength:
+                    return isTooLong ? overlong() : .needsMore
+                case .incomplete, .none:
+                    break
+                }
+            }
+            searched += 1
+        }
+        return isTooLong ? overlong() : .needsMore
+    }
+
+    private static let headerLength = 13
+    private var isTooLong: Bool { buffer.count > Limits.apdu }
+
+    private mutating func overlong() -> Step {
+        let error = WireError(.limit, "a message of more than \(Limits.apdu) bytes", offset: buffer.streamOffset)
+        let count = buffer.count
+        take(count)
+        searched = 1
+        return .output(.rejected(error, discarded: count))
+    }
+
+    private mutating func bareMessage() -> Step {
+        let message = buffer.bytes.array
+        take(message.count)
+        isAtBurstStart = true
+        return .output(.frame(.message(message)))
+    }
+
+    /// Version 1, two ports, a length: `00 01 | source 2 | destination 2 | length 2 | APDU` (IEC 62056-47, 5.3).
+    ///
+    /// - Returns: nil where no wrapper stands.
+    private mutating func wrapperMessage() -> Step? {
+        guard buffer[0] == 0, buffer[1] == nil || buffer[1] == 1 else { return nil }
+        guard let high = buffer[6], let low = buffer[7] else { return rest == .waits ? .needsMore : nil }
+        let length = Int(high) << 8 | Int(low)
+        guard length > 0, length <= Limits.apdu else { return nil }
+        let end = Self.wrapperHeader + length
+        guard buffer.count >= end else { return rest == .waits ? .needsMore : cutWrapper(length) }
+        let message = buffer.bytes.extracting(Self.wrapperHeader..<end).array
+        take(end)
+        // The next message may follow at once.
+        isAtBurstStart = true
+        return .output(.frame(.message(message)))
+    }
+
+    private static let wrapperHeader = 8
+
+    private mutating func cutWrapper(_ length: Int) -> Step {
+        let count = buffer.count
+        let text = "a wrapper message of \(length) bytes, \(count - Self.wrapperHeader) are there"
+        let error = WireError(.truncated, text, offset: buffer.streamOffset)
+        take(count)
+        return .output(.rejected(error, discarded: count))
+    }
+}
+
+/// The short frame by which an M-Bus master calls a slave: `10 C A checksum 16` (EN 13757-2). An E450
+/// is the master of its customer line and sends `10 40 01 41 16` between its pushes.
+private enum MasterBeat {
+    static let start: UInt8 = 0x10
+    static let length = 5
+
+    static func isWhole(_ bytes: RawSpan) -> Bool {
+        bytes.byteCount >= length && bytes[byte: 4] == 0x16
+            && bytes[byte: 3] == bytes[byte: 1] &+ bytes[byte: 2]
+    }
+
+    /// Whether more bytes could make it whole.
+    static func isPrefix(_ bytes: RawSpan) -> Bool {
+        bytes.byteCount < 4 || bytes[byte: 3] == bytes[byte: 1] &+ bytes[byte: 2]
+    }
+}

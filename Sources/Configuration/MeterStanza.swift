@@ -1,0 +1,252 @@
+import Metering
+import OBIS
+import Wire
+
+import struct Foundation.TimeZone
+
+extension ConfigurationReading {
+    private static let commonKeys = [
+        "id", "name", "enabled", "protocol", "transport", "time_zone", "meter_clock", "serial", "interval",
+        "align", "at", "limits",
+    ]
+    private static let laterKeys: Set<String> = [
+        "record", "anomalies", "bus", "secondary", "client", "server", "security", "registers", "offset",
+    ]
+    /// Protocols of later versions, so that their names are not taken for a slip of the finger.
+    private static let laterProtocols = ["dsmr-p1", "dlms-client", "mbus", "sml"]
+
+    private static func spellings(_ key: ProtocolKey) -> [String] {
+        switch key {
+        case .encryptionKey, .authenticationKey: secretKeys(key.rawValue)
+        case .profile, .address: [key.rawValue]
+        }
+    }
+
+    func meters(_ value: Value) -> [Meter] {
+        (value.list() ?? []).compactMap(meter)
+    }
+
+    private func meter(_ value: Value) -> Meter? {
+        let keys = Self.commonKeys + ProtocolKey.allCases.flatMap(Self.spellings)
+        guard let section = value.section("a meter", keys: keys, notYet: Self.laterKeys) else { return nil }
+        let id = section.required("id", example: "main")?.identifier()
+        if let id { note(id, section) }
+        let meterProtocol = section.required("protocol", example: "dlms-push").flatMap(namedProtocol)
+        let isEnabled = section["enabled"].flatMap { $0.bool() } ?? true
+        let line = meterProtocol?.defaultLine ?? LineSettings(baud: 2400)
+        let transport = section.required("transport", example: "{serial: /dev/ttyUSB0}")
+        let endpoint = transport.flatMap { self.endpoint($0, line: line) }
+        if let endpoint, isEnabled { claim(endpoint, for: id ?? "?", section) }
+        if let meterProtocol { refuseForeignKeys(meterProtocol, section) }
+        let settings = settings(section, meterProtocol, endpoint: endpoint, isEnabled: isEnabled)
+        let clock = clock(section)
+        let schedule = schedule(section, meterProtocol)
+        let limits = section["limits"].flatMap(limits) ?? MeterLimits()
+        let name = section["name"]?.label(atMost: 255)
+        let serial = section["serial"]?.label(atMost: 64)
+
+        guard let id, let meterProtocol, let endpoint else { return nil }
+        return Meter(
+            id: id, name: name, isEnabled: isEnabled, protocolName: meterProtocol.name, endpoint: endpoint,
+            settings: settings, timeZone: clock.zone, usesMeterClock: clock.isUsed, serial: serial,
+            interval: schedule.interval, isAligned: schedule.isAligned, times: schedule.times, limits: limits)
+    }
+
+    // MARK: What may stand once only
+
+    private func note(_ id: String, _ section: Section) {
+        if let first = meterPlaces[id] {
+            section["id"]?.fail(
+                "another meter is called \(quoted(id)) (\(first))", remedy: "give each meter an id of its own")
+        } else {
+            meterPlaces[id] = section.value.node.place
+        }
+    }
+
+    private func claim(_ endpoint: Endpoint, for meter: String, _ section: Section) {
+        // Names of hosts have no case, paths have.
+        let resource =
+            if case .tcp = endpoint { endpoint.exclusiveResource.lowercased() } else { endpoint.exclusiveResource }
+        guard let transport = section["transport"] else { return }
+        if let owner = owners[resource] {
+            transport.fail(
+                "the meter \(quoted(owner.meter)) has this port already (\(owner.place))",
+                remedy: "give each meter a port of its own, or write `enabled: false` for one of them")
+        } else {
+            owners[resource] = (meter, transport.node.place)
+        }
+    }
+
+    // MARK: Protocol
+
+    private func namedProtocol(_ value: Value) -> MeterProtocol? {
+        guard let text = value.text() else { return nil }
+        if let found = loader.protocols.first(where: { $0.name == text }) { return found }
+        if Self.laterProtocols.contains(text) {
+            value.fail(
+                "\(quoted(text)) \(Section.notYet)",
+                remedy: "write one of: " + loader.protocols.map(\.name).joined(separator: ", "))
+        } else {
+            let names = loader.protocols.map(\.name)
+            value.fail("\(quoted(text)) is no protocol", remedy: value.suggestion(for: text, among: names))
+        }
+        return nil
+    }
+
+    private func refuseForeignKeys(_ meterProtocol: MeterProtocol, _ section: Section) {
+        for key in ProtocolKey.allCases where !meterProtocol.keys.contains(key) {
+            for spelling in Self.spellings(key) {
+                section[spelling]?.fail(
+                    "has no meaning for the protocol \(meterProtocol.name)", remedy: "leave the key out")
+            }
+        }
+    }
+
+    private func settings(
+        _ section: Section, _ meterProtocol: MeterProtocol?, endpoint: Endpoint?, isEnabled: Bool
+    ) -> ProtocolSettings {
+        var settings = ProtocolSettings()
+        settings.profile = section["profile"].flatMap(profile)
+        settings.address = section["address"].flatMap(deviceAddress)
+        // The keys of a meter that is not read may be missing; that they stand in the file is refused all the same.
+        if isEnabled {
+            func key(_ key: ProtocolKey) -> Secret? {
+                let isUsed = meterProtocol?.keys.contains(key) ?? true
+                return isUsed ? secret(key.rawValue, of: .key, in: section) : nil
+            }
+            settings.encryptionKey = key(.encryptionKey)
+            settings.authenticationKey = key(.authenticationKey)
+        } else {
+            refusePlainSecrets(section)
+        }
+        if case .serial(_, let line)? = endpoint { settings.line = line }
+        return settings
+    }
+
+    private func refusePlainSecrets(_ section: Section) {
+        for key in [ProtocolKey.encryptionKey, .authenticationKey] {
+            section[key.rawValue]?.fail(
+                "secrets do not stand in the configuration", remedy: "write `\(key.rawValue)_file: <path>`")
+        }
+    }
+
+    private func profile(_ value: Value) -> Profile? {
+        guard let text = value.text() else { return nil }
+        if let profile = profiles[text] { return profile }
+        let names = profiles.keys.sorted()
+        value.fail("there is no profile \(quoted(text))", remedy: value.suggestion(for: text, among: names))
+        return nil
+    }
+
+    /// IEC 62056-21, 6.3.1: at most 32 of 0-9 A-Z a-z and space.
+    private func deviceAddress(_ value: Value) -> String? {
+        guard let text = value.label(atMost: 32) else { return nil }
+        if text.utf8.allSatisfy({ $0 == 0x20 || Character(Unicode.Scalar($0)).isASCIIAlphanumeric }) { return text }
+        value.fail("\(quoted(text)) is no device address", remedy: "write at most 32 letters, digits and spaces")
+        return nil
+    }
+
+    // MARK: Clock
+
+    private func clock(_ section: Section) -> (zone: ClockZone?, isUsed: Bool) {
+        let zone = section["time_zone"].flatMap { value in value.text().flatMap { timeZone($0, value) } }
+        let isUsed = section["meter_clock"]?.choice("use of the meter's clock", [("use", true), ("ignore", false)])
+        return (zone, isUsed ?? true)
+    }
+
+    private func timeZone(_ text: String, _ value: Value) -> ClockZone? {
+        if let zone = ClockZone(text) { return zone }
+        let near = Suggestion.nearest(to: text, among: TimeZone.knownTimeZoneIdentifiers)
+        value.fail(
+            "\(quoted(text)) is no time zone",
+            remedy: near.map { "did you mean \($0)?" }
+                ?? "write a name such as Europe/Zurich, or an offset such as +01:00")
+        return nil
+    }
+
+    // MARK: Schedule
+
+    private struct Schedule {
+        var interval: Duration?
+        var isAligned = false
+        var times: [TimeOfDay] = []
+    }
+
+    private func schedule(_ section: Section, _ meterProtocol: MeterProtocol?) -> Schedule {
+        var schedule = Schedule()
+        let day = Duration.seconds(86_400)
+        schedule.interval = section["interval"]?.duration(in: .seconds(1)...(day * 366), examples: "15m")
+        schedule.isAligned = section["align"].flatMap { $0.bool() } ?? false
+        schedule.times = section["at"].flatMap(times) ?? []
+        guard let meterProtocol else { return schedule }
+
+        guard meterProtocol.isPolled else {
+            for key in ["align", "at"] {
+                section[key]?.fail(
+                    "a meter that talks by itself is not asked (\(meterProtocol.name))", remedy: "leave the key out")
+            }
+            return schedule
+        }
+        if section.names.contains("at") {
+            for key in ["interval", "align"] {
+                section[key]?.fail("`at` says already when the meter is read", remedy: "keep one of the two")
+            }
+            return schedule
+        }
+        if !section.names.contains("interval") { schedule.interval = Meter.defaultInterval }
+        if schedule.isAligned, let interval = schedule.interval, !dividesDay(interval) {
+            let place = section["interval"] ?? section.value
+            place.fail(
+                "\(Notation.text(interval)) does not divide a day, so it cannot be aligned",
+                remedy: "write for example 1m, 5m, 15m or 1h")
+        }
+        return schedule
+    }
+
+    private func dividesDay(_ interval: Duration) -> Bool {
+        let (seconds, attoseconds) = interval.components
+        let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000
+        return milliseconds > 0 && 86_400_000 % milliseconds == 0
+    }
+
+    private func times(_ value: Value) -> [TimeOfDay]? {
+        guard let items = value.listOrOne() else { return nil }
+        guard !items.isEmpty else {
+            value.fail("names no time", remedy: #"write for example ["00:00", "12:00"]"#)
+            return nil
+        }
+        guard items.count <= 1440 else {
+            value.fail("names more times than a day has minutes")
+            return nil
+        }
+        let times = items.compactMap { $0.parsed("time of the day", examples: #""00:00""#) { TimeOfDay($0) } }
+        return Set(times).sorted()
+    }
+
+    // MARK: Limits
+
+    private func limits(_ value: Value) -> MeterLimits? {
+        let keys = ["contracted_power", "fuse", "phases", "nominal_voltage"]
+        guard let section = value.section("limits", keys: keys) else { return nil }
+        return MeterLimits(
+            contractedPower: section["contracted_power"].flatMap(power),
+            fuse: section["fuse"]?.quantity(in: [.ampere], example: "25 A"),
+            phases: section["phases"]?.integer("number of phases", in: 1...3),
+            nominalVoltage: section["nominal_voltage"]?.quantity(in: [.volt], example: "230 V"))
+    }
+
+    private func power(_ value: Value) -> MeterLimits.Power? {
+        let isActive =
+            if case .scalar(let text) = value.node.content, let unit = Notation.quantity(text)?.unit {
+                unit.convert(0, to: .watt) != nil
+            } else {
+                false
+            }
+        let unit: Unit = isActive ? .watt : .voltAmpere
+        return value.quantity(in: [unit], example: "9 kVA or 9 kW").map { MeterLimits.Power($0, unit) }
+    }
+}
+
+extension Character {
+    fileprivate var isASCIIAlphanumeric: Bool { isASCII && (isLetter || isNumber) }
+}

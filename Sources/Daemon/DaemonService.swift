@@ -1,0 +1,136 @@
+import Configuration
+import Journal
+import Logging
+import MQTT
+import Metering
+import OBIS
+import ServiceLifecycle
+import Transport
+import UnixSignals
+
+/// The whole daemon: journal, readers and publisher, wired from a configuration.
+public struct DaemonService: Sendable {
+    public static let version = "0.1.0"
+
+    private let configuration: Configuration
+    private let opener: any LinkOpening
+    private let clock: any HostClock
+    private let logger: Logger
+
+    public init(
+        configuration: Configuration, opener: any LinkOpening = LinkOpener(), clock: any HostClock = SystemClock(),
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.opener = opener
+        self.clock = clock
+        self.logger = logger
+    }
+
+    /// Runs until SIGTERM or SIGINT, then ends within two seconds and loses nothing that was accepted.
+    ///
+    /// - Throws: `JournalError` when there is no journal to begin with.
+    public func run() async throws {
+        let journal = try await Journal.open(
+            path: configuration.journal.path, settings: JournalSettings(configuration.journal), logger: logger)
+        let node = await NodeIdentity.node(configured: configuration.node, journal: journal)
+        let topics = Topics(base: configuration.broker.baseTopic, node: node)
+        let client = MQTTClient(settings: brokerSettings(node: node, topics: topics), logger: logger)
+        let live = LiveTopics(client: client)
+        let publisher = Publisher(
+            client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,
+            clock: clock, logger: logger)
+        let readers = await makeReaders(node, topics, journal, live)
+        let overseer = Overseer(
+            node: node, topics: topics, journal: journal, publisher: publisher, live: live,
+            pipelines: readers.map(\.pipeline), clock: clock)
+        let manager = ServiceManager()
+        logger.notice(
+            "obisd \(Self.version) reads \(readers.count) meters.",
+            metadata: ["node": "\(node)", "broker": "\(configuration.broker.host):\(configuration.broker.port)"])
+        // Started in this order, stopped in reverse: no reading is taken any more when the publisher says goodbye,
+        // and the journal is closed last.
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    .init(service: JournalKeeper(journal: journal)),
+                    .init(service: publisher),
+                    .init(service: overseer),
+                    .init(service: ReaderGroup(readers: readers, manager: manager, logger: logger)),
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }))
+        try await group.run()
+        logger.notice("Stopped.")
+    }
+
+    private func makeReaders(
+        _ node: String, _ topics: Topics, _ journal: Journal, _ live: LiveTopics
+    ) async -> [MeterReader] {
+        var readers: [MeterReader] = []
+        for meter in configuration.meters where meter.isEnabled {
+            guard let meterProtocol = ProtocolRegistry.named(meter.protocolName) else { continue }
+            var logger = logger
+            logger[metadataKey: "meter"] = "\(meter.id)"
+            logger[metadataKey: "protocol"] = "\(meter.protocolName)"
+            let pipeline = await MeterPipeline(
+                meter: meter, node: node, topics: topics, journal: journal, live: live, clock: clock, logger: logger)
+            readers.append(
+                MeterReader(
+                    pipeline: pipeline, meterProtocol: meterProtocol, opener: opener, clock: clock, logger: logger))
+        }
+        return readers
+    }
+
+    private func brokerSettings(node: String, topics: Topics) -> BrokerSettings {
+        let clientID = NodeIdentity.clientID(configured: configuration.broker.clientID, node: node)
+        var settings = BrokerSettings(configuration.broker, clientID: clientID)
+        settings.will = MQTTMessage(topic: topics.status, payload: Array("offline".utf8), qos: 1, retain: true)
+        return settings
+    }
+}
+
+extension BrokerSettings {
+    /// What the configuration says of the broker.
+    public init(_ broker: Broker, clientID: String) {
+        self.init(
+            host: broker.host, port: broker.port, clientID: clientID, keepalive: broker.keepalive,
+            version: broker.version == .v5 ? .v5 : .v311, username: broker.username, password: broker.password,
+            tls: broker.tls.map { TLSSettings(caFile: $0.caFile, certificateFile: $0.certFile, keyFile: $0.keyFile) })
+    }
+}
+
+extension JournalSettings {
+    init(_ configured: JournalConfiguration) {
+        self.init(keep: configured.keep, maxSize: configured.maxSize)
+    }
+}
+
+/// Closes the journal when everything else has ended.
+private struct JournalKeeper: Service {
+    let journal: Journal
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await journal.close()
+    }
+}
+
+/// Runs one reader for each meter.
+private struct ReaderGroup: Service {
+    let readers: [MeterReader]
+    let manager: ServiceManager
+    let logger: Logger
+
+    func run() async throws {
+        manager.ready()
+        await cancelWhenGracefulShutdown {
+            await withTaskGroup(of: Void.self) { group in
+                for reader in readers { group.addTask { await reader.run() } }
+            }
+            // With no meter at all there is still a broker to tell so.
+            while (try? await Task.sleep(for: .seconds(3600))) != nil {}
+        }
+        manager.stopping()
+    }
+}

@@ -1,0 +1,72 @@
+import MQTT
+
+/// What retained topics are to hold: the newest payload of each, sent once per connection and on every change.
+///
+/// While a topic's payload is under way a newer one waits and replaces an older one that waits.
+struct LiveBoard {
+    private struct Slot {
+        var payload: [UInt8]
+        var isDirty = true
+        var isUnderWay = false
+    }
+
+    private var slots: [String: Slot] = [:]
+    private var order: [String] = []
+    private var queue: [String] = []
+    private var underWay = 0
+    private var isConnected = false
+
+    /// Payloads under way at a time: a share of the window that a backlog cannot take.
+    static let share = 4
+
+    mutating func set(_ topic: String, _ payload: [UInt8]) {
+        guard var slot = slots[topic] else {
+            slots[topic] = Slot(payload: payload)
+            order.append(topic)
+            queue.append(topic)
+            return
+        }
+        slot.payload = payload
+        if !slot.isDirty, !slot.isUnderWay { queue.append(topic) }
+        slot.isDirty = true
+        slots[topic] = slot
+    }
+
+    /// Another broker, or the same without memory: everything is sent again.
+    mutating func connected() {
+        isConnected = true
+        queue = order
+        for topic in order {
+            slots[topic]?.isDirty = true
+            slots[topic]?.isUnderWay = false
+        }
+        underWay = 0
+    }
+
+    mutating func disconnected() {
+        isConnected = false
+    }
+
+    /// The next payload to send; nil when nothing is to be sent now.
+    mutating func next() -> MQTTMessage? {
+        while isConnected, underWay < Self.share, !queue.isEmpty {
+            let topic = queue.removeFirst()
+            guard var slot = slots[topic], slot.isDirty, !slot.isUnderWay else { continue }
+            slot.isDirty = false
+            slot.isUnderWay = true
+            slots[topic] = slot
+            underWay += 1
+            return MQTTMessage(topic: topic, payload: slot.payload, qos: 1, retain: true)
+        }
+        return nil
+    }
+
+    /// - Parameter succeeded: false leaves the topic for the next connection or the next change.
+    mutating func completed(_ topic: String, succeeded: Bool) {
+        guard var slot = slots[topic], slot.isUnderWay else { return }
+        slot.isUnderWay = false
+        underWay -= 1
+        if slot.isDirty { queue.append(topic) }
+        slots[topic] = slot
+    }
+}

@@ -1,0 +1,201 @@
+import Configuration
+import Journal
+import Logging
+import MQTT
+import Metering
+import OBIS
+import Rules
+import Wire
+
+/// What becomes of the telegrams of one meter: judged, journaled, merged into the state, announced.
+///
+/// The reader calls it for one telegram after the other.
+actor MeterPipeline {
+    nonisolated let meter: Meter
+    private let node: String
+    private let topics: Topics
+    private let journal: Journal
+    private let live: LiveTopics
+    private let clock: any HostClock
+    private let meterClock: MeterClock
+    private let logger: Logger
+
+    private var validator: Validator
+    private var state = LiveState()
+    private var availability: Availability
+    private var staleRegisters = 0
+    private var lastSeq: Int64?
+    private var unjournaled: GapDraft?
+    private(set) var figures = MeterFigures()
+
+    static let stateKey = "validator"
+
+    init(
+        meter: Meter, node: String, topics: Topics, journal: Journal, live: LiveTopics, clock: any HostClock,
+        logger: Logger
+    ) async {
+        self.meter = meter
+        self.node = node
+        self.topics = topics
+        self.journal = journal
+        self.live = live
+        self.clock = clock
+        self.logger = logger
+        meterClock = MeterClock(zone: meter.timeZone)
+        availability = Availability(interval: meter.interval)
+        let stored = try? await journal.value(forKey: Self.stateKey, meter: meter.id)
+        validator = Validator(
+            limits: InstallationLimits(meter.limits), serial: meter.serial,
+            state: stored.flatMap { $0 }.flatMap(ValidatorState.init(stored:)) ?? ValidatorState())
+        live.set(topics.availability(meter.id), "offline")
+    }
+
+    // MARK: Telegrams
+
+    /// Takes a telegram that arrived at `capturedAt`. Returns when its reading is in the journal, or when it is
+    /// known that it cannot be.
+    func accept(_ telegram: Telegram, capturedAt: Timestamp) async {
+        let reading = judge(telegram, capturedAt: capturedAt)
+        figures.telegrams += 1
+        figures.lastReading = capturedAt
+        figures.device = telegram.meter.id ?? figures.device
+        await journalReading(reading)
+        state.merge(reading, now: clock.monotonic)
+        if availability.read(at: clock.monotonic) { announceAvailability() }
+        announceState()
+    }
+
+    private func judge(_ telegram: Telegram, capturedAt: Timestamp) -> Reading {
+        var reading = Reading(
+            device: telegram.meter, time: capturedAt, capturedAt: capturedAt,
+            isClockSynchronized: clock.isSynchronized,
+            meterTime: meter.usesMeterClock ? telegram.meterTime.map(meterClock.complete) : nil,
+            registers: telegram.registers)
+        let keys = reading.registerKeys
+        reading.issues = validator.issues(of: telegram, keys: keys)
+        let unusable = Set(reading.issues.filter { $0.level == .error }.map(\.register))
+        if !unusable.contains(nil) {
+            reading.values = NamedMapping.values(of: telegram.registers) { !unusable.contains(keys[$0]) }
+        }
+        return reading
+    }
+
+    private func journalReading(_ reading: Reading) async {
+        let (node, id) = (node, meter.id)
+        let draft = ReadingDraft(
+            meter: id, capturedAt: reading.capturedAt, values: [Self.stateKey: validator.state.stored]
+        ) { stream, seq in
+            ReadingPayload.reading(reading, node: node, meter: id, stream: stream, seq: seq)
+        }
+        do throws(JournalError) {
+            let journaled = try await journal.append(draft)
+            lastSeq = journaled.seq
+            figures.journaled += 1
+            figures.lastSeq = journaled.seq
+            await reportGap()
+        } catch {
+            lastSeq = nil
+            figures.unjournaled += 1
+            extendGap(reading.capturedAt, error)
+        }
+    }
+
+    /// Readings that could not be journaled are told of by time range and count.
+    private func extendGap(_ time: Timestamp, _ error: JournalError) {
+        let reason: JournalGap.Reason = error.code == .full ? .journalFull : .journalUnavailable
+        guard var gap = unjournaled else {
+            unjournaled = GapDraft(meter: meter.id, fromTime: time, toTime: time, count: 1, reason: reason)
+            return
+        }
+        gap.toTime = max(gap.toTime, time)
+        gap.count += 1
+        unjournaled = gap
+    }
+
+    private func reportGap() async {
+        guard let gap = unjournaled else { return }
+        unjournaled = nil
+        do throws(JournalError) {
+            try await journal.record(gap)
+        } catch {
+            // The disk went again: the gap goes on, together with what is missing by now.
+            unjournaled = unjournaled ?? gap
+        }
+    }
+
+    // MARK: What else happens on the line
+
+    func rejected(_ error: WireError) {
+        figures.rejected[error.code.rawValue, default: 0] += 1
+    }
+
+    func noise(_ count: Int) {
+        figures.noise += Int64(count)
+    }
+
+    func linkOpened() {
+        figures.connections += 1
+        figures.linkError = nil
+    }
+
+    func linkFailed(_ message: String) {
+        figures.linkError = message
+    }
+
+    /// Looks at the time: what was not heard of for long is unknown.
+    func tick() {
+        let now = clock.monotonic
+        if availability.check(at: now) {
+            logger.warning(
+                "No reading for \(availability.patience.components.seconds) s: the meter counts as offline.")
+            announceAvailability()
+        }
+        if state.staleCount(now: now, fallback: availability.expected) != staleRegisters { announceState() }
+    }
+
+    var isOnline: Bool { availability.isOnline }
+
+    /// How long a meter that talks by itself may be silent before its port is opened anew.
+    var silenceLimit: Duration { max(availability.patience, .seconds(60)) }
+
+    // MARK: Announcing
+
+    private func announceAvailability() {
+        live.set(topics.availability(meter.id), availability.isOnline ? "online" : "offline")
+    }
+
+    private func announceState() {
+        let now = clock.monotonic
+        staleRegisters = state.staleCount(now: now, fallback: availability.expected)
+        guard let reading = state.reading(now: now, fallback: availability.expected) else { return }
+        let payload = ReadingPayload.state(
+            reading, totals: reading.values, node: node, meter: meter.id, stream: journal.stream, seq: lastSeq)
+        live.set(topics.state(meter.id), payload)
+    }
+}
+
+/// What happened on one meter's line since the daemon started.
+struct MeterFigures: Sendable {
+    var telegrams: Int64 = 0
+    var journaled: Int64 = 0
+    var unjournaled: Int64 = 0
+    /// By error code.
+    var rejected: [String: Int64] = [:]
+    /// Bytes that belonged to no message.
+    var noise: Int64 = 0
+    var connections: Int64 = 0
+    var lastReading: Timestamp?
+    var lastSeq: Int64?
+    var device: String?
+    /// Why the line is not open; nil while it is.
+    var linkError: String?
+}
+
+extension InstallationLimits {
+    init(_ limits: MeterLimits) {
+        // A contract in kW limits the apparent power at least as much.
+        let power = limits.contractedPower.flatMap { $0.unit.convert($0.value, to: .watt) ?? $0.unit.convert($0.value, to: .voltAmpere) }
+        self.init(
+            contractedPower: power, fuse: limits.fuse, phases: limits.phases, nominalVoltage: limits.nominalVoltage)
+    }
+}

@@ -1,0 +1,65 @@
+import Configuration
+import Journal
+import MQTT
+import OBIS
+import ServiceLifecycle
+import Wire
+
+/// Looks after what depends on time alone: meters that fell silent, and the daemon's own figures.
+struct Overseer: Service {
+    let node: String
+    let topics: Topics
+    let journal: Journal
+    let publisher: Publisher
+    let live: LiveTopics
+    let pipelines: [MeterPipeline]
+    let clock: any HostClock
+
+    private static let tick = Duration.seconds(1)
+    private static let infoInterval = Duration.seconds(60)
+
+    func run() async throws {
+        let startedAt = clock.now
+        await cancelWhenGracefulShutdown {
+            var lastInfo: Duration?
+            repeat {
+                for pipeline in pipelines { await pipeline.tick() }
+                let now = clock.monotonic
+                if lastInfo.map({ now - $0 >= Self.infoInterval }) ?? true {
+                    lastInfo = now
+                    live.set(topics.info, await info(startedAt: startedAt).json())
+                }
+            } while (try? await Task.sleep(for: Self.tick)) != nil
+        }
+    }
+
+    private func info(startedAt: Timestamp) async -> DaemonInfo {
+        var meters: [DaemonInfo.Meter] = []
+        for pipeline in pipelines { meters.append(await Self.info(of: pipeline)) }
+        let journalFigures = await journal.figures()
+        let publisherFigures = publisher.figures
+        let backlog = journalFigures.backlog[Publisher.outlet] ?? 0
+        var degraded = journal.openingNotes
+        if let error = journalFigures.lastError { degraded.append(error.message) }
+        return DaemonInfo(
+            version: DaemonService.version, node: node, stream: journal.stream, startedAt: startedAt, meters: meters,
+            journal: DaemonInfo.Journal(
+                readings: journalFigures.readings, backlog: max(0, backlog - publisherFigures.unrecorded),
+                oldestWaiting: journalFigures.oldestWaiting, bytes: journalFigures.fileBytes,
+                givenUp: journalFigures.givenUp, error: journalFigures.lastError?.message),
+            broker: DaemonInfo.Broker(
+                acknowledged: publisherFigures.acknowledged, refused: publisherFigures.refused,
+                hasSubscriber: publisherFigures.hasSubscriber, error: publisherFigures.lastError),
+            degraded: degraded)
+    }
+
+    private static func info(of pipeline: MeterPipeline) async -> DaemonInfo.Meter {
+        let meter = pipeline.meter
+        let figures = await pipeline.figures
+        return DaemonInfo.Meter(
+            id: meter.id, name: meter.name, protocolName: meter.protocolName, endpoint: meter.endpoint.description,
+            device: figures.device, isOnline: await pipeline.isOnline, readings: figures.journaled,
+            lastSeq: figures.lastSeq, lastReading: figures.lastReading, rejected: figures.rejected,
+            noiseBytes: figures.noise, linkError: figures.linkError)
+    }
+}

@@ -1,0 +1,161 @@
+import GRDB
+import OBIS
+
+/// What one step of retention did.
+struct Dropped: Sendable {
+    /// Readings that every outlet had, and readings that some outlet had not.
+    var expired: Int64 = 0
+    var givenUp: Int64 = 0
+    /// Whether pages went back to the file system.
+    var shrunk = false
+
+    var isNothing: Bool { expired == 0 && givenUp == 0 && !shrunk }
+}
+
+/// The oldest readings, few enough to be dropped in one go, so that the writers behind wait for a moment only.
+struct Chunk: Sendable {
+    /// Positions of the first and the last of them, and up to where every outlet has everything.
+    let oldest: Int64
+    let last: Int64
+    let acknowledged: Int64
+}
+
+/// Only ever the beginning of the queue is dropped: what remains is without holes.
+extension Database {
+    /// Looks what the next chunk is, without writing.
+    func nextChunk(_ settings: JournalSettings, now: Timestamp) throws -> Chunk? {
+        guard let oldest = try oldestReading() else { return nil }
+        let acknowledged = try acknowledgedPosition()
+        let last = try lastToDrop(settings, now: now, oldest: oldest, acknowledged: acknowledged)
+        return last.map { Chunk(oldest: oldest, last: $0, acknowledged: acknowledged) }
+    }
+
+    /// Drops it, in the transaction of the caller.
+    func drop(_ chunk: Chunk) throws -> Dropped {
+        var dropped = Dropped()
+        if chunk.last > chunk.acknowledged {
+            dropped.givenUp = try recordGaps(chunk)
+        }
+        try execute(sql: "DELETE FROM reading WHERE position <= ?", arguments: [chunk.last])
+        dropped.expired = Int64(changesCount) - dropped.givenUp
+        try execute(sql: "DELETE FROM gap WHERE position <= ?", arguments: [min(chunk.last, chunk.acknowledged)])
+        return dropped
+    }
+
+    /// The last position of the next chunk; nil when there is nothing to drop.
+    private func lastToDrop(
+        _ settings: JournalSettings, now: Timestamp, oldest: Int64, acknowledged: Int64
+    ) throws -> Int64? {
+        if let maxSize = settings.maxSize, try usedBytes() > maxSize {
+            // One reading is always kept: the limit is for the past, not for what arrives.
+            let end = min(oldest + JournalLimits.chunk, try newestReading()) - 1
+            guard end >= oldest else { return nil }
+            return acknowledged >= oldest ? min(end, acknowledged) : end
+        }
+        guard let age = settings.keep?.inMilliseconds, acknowledged >= oldest else { return nil }
+        let end = min(oldest + JournalLimits.chunk - 1, acknowledged)
+        let limit = now.milliseconds.subtractingReportingOverflow(age)
+        guard !limit.overflow else { return nil }
+        let firstToKeep = try Int64.fetchOne(
+            cachedStatement(sql: "SELECT min(position) FROM reading WHERE position <= ? AND captured_at >= ?"),
+            arguments: [end, limit.partialValue])
+        guard let firstToKeep else { return end }
+        return firstToKeep > oldest ? firstToKeep - 1 : nil
+    }
+
+    /// One gap per meter, in the place of its last reading that goes. It takes in an earlier one that it continues, so that
+    /// there is one per meter however long an outage lasts.
+    private func recordGaps(_ chunk: Chunk) throws -> Int64 {
+        let lost = try Row.fetchAll(
+            self,
+            sql: """
+                SELECT meter, max(position), min(seq), max(seq), min(captured_at), max(captured_at), count(*)
+                FROM reading WHERE position > ? AND position <= ? GROUP BY meter
+                """,
+            arguments: [max(chunk.acknowledged, chunk.oldest - 1), chunk.last])
+        var total: Int64 = 0
+        for row in lost {
+            var gap = LostRange(
+                fromSeq: try row.integer(2), fromTime: try row.integer(4), toTime: try row.integer(5),
+                count: try row.integer(6))
+            let meter = try row.integer(0)
+            total += gap.count
+            gap = try taking(in: gap, meter: meter, acknowledged: chunk.acknowledged)
+            try execute(
+                sql: """
+                    INSERT INTO gap(position, meter, from_seq, to_seq, from_time, to_time, count, reason)
+                    VALUES(?, ?, ?, ?, ?, ?, ?, ?)
+                    """,
+                arguments: [
+                    try row.integer(1), meter, gap.fromSeq, try row.integer(3), gap.fromTime, gap.toTime, gap.count,
+                    JournalGap.Reason.journalFull.rawValue,
+                ])
+        }
+        return total
+    }
+
+    private struct LostRange {
+        var fromSeq: Int64
+        var fromTime: Int64
+        var toTime: Int64
+        var count: Int64
+    }
+
+    private func taking(in gap: LostRange, meter: Int64, acknowledged: Int64) throws -> LostRange {
+        let earlier = try Row.fetchOne(
+            self,
+            sql: """
+                SELECT position, from_seq, from_time, to_time, count FROM gap
+                WHERE meter = ? AND position > ? AND to_seq = ? AND reason = ?
+                """,
+            arguments: [meter, acknowledged, gap.fromSeq &- 1, JournalGap.Reason.journalFull.rawValue])
+        guard let earlier else { return gap }
+        try execute(sql: "DELETE FROM gap WHERE position = ?", arguments: [try earlier.integer(0)])
+        let (count, overflow) = gap.count.addingReportingOverflow(try earlier.integer(4))
+        guard !overflow else { throw JournalError.corrupt("a gap counts \(try earlier.integer(4)) readings") }
+        return LostRange(
+            fromSeq: try earlier.integer(1), fromTime: min(gap.fromTime, try earlier.integer(2)),
+            toTime: max(gap.toTime, try earlier.integer(3)), count: count)
+    }
+
+    private func newestReading() throws -> Int64 {
+        try Int64.fetchOne(cachedStatement(sql: "SELECT max(position) FROM reading")) ?? 0
+    }
+}
+
+// MARK: - Size
+
+extension Database {
+    /// Bytes of the pages in use; free ones are used again before the file grows.
+    func usedBytes() throws -> Int64 {
+        (try pragma("page_count") - pragma("freelist_count")) * (try pragma("page_size"))
+    }
+
+    /// Gives some pages back where the file is larger than allowed or mostly empty. Otherwise free pages stay: moving
+    /// others to the front would write them once more.
+    ///
+    /// - Returns: whether there may be more to give.
+    func shrink(_ settings: JournalSettings) throws -> Bool {
+        let free = try pragma("freelist_count")
+        guard free > 0 else { return false }
+        let pages = try pragma("page_count")
+        let pageSize = max(1, try pragma("page_size"))
+        let beyondLimit = settings.maxSize.map { pages - $0 / pageSize } ?? 0
+        let excess = max(beyondLimit, free > max(1024, pages / 2) ? free : 0)
+        guard excess > 0 else { return false }
+        try execute(sql: "PRAGMA incremental_vacuum(\(min(excess, JournalLimits.chunk)))")
+        return try pragma("freelist_count") < free
+    }
+
+    private func pragma(_ name: String) throws -> Int64 {
+        try Int64.fetchOne(self, sql: "PRAGMA \(name)") ?? 0
+    }
+}
+
+extension Duration {
+    /// Rounded down; nil beyond 64 bits.
+    var inMilliseconds: Int64? {
+        let (product, overflow) = components.seconds.multipliedReportingOverflow(by: 1000)
+        return overflow ? nil : product + components.attoseconds / 1_000_000_000_000_000
+    }
+}

@@ -1,0 +1,79 @@
+import GRDB
+
+/// The tables, and the steps from one version of them to the next. `docs/journal.md` describes them.
+enum Schema {
+    /// `obis` in ASCII, in the header of the file: tells a journal from other people's databases.
+    static let applicationID: Int64 = 0x6F62_6973
+
+    /// Step n takes a file from version n to n + 1.
+    static let migrations: [@Sendable (Database) throws -> Void] = [createTables]
+
+    static var version: Int64 { Int64(migrations.count) }
+
+    /// All missing steps in one transaction: a power cut leaves the old version or the new one.
+    static func migrate(_ db: Database, stream: () -> String) throws {
+        let present = try Int64.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+        guard present < version else { return }
+        try db.inTransaction(.immediate) {
+            for step in migrations[Int(present)...] { try step(db) }
+            if present == 0 {
+                try db.execute(sql: "INSERT INTO journal(key, value) VALUES('stream', ?)", arguments: [stream()])
+                try db.execute(sql: "PRAGMA application_id = \(applicationID)")
+            }
+            try db.execute(sql: "PRAGMA user_version = \(version)")
+            return .commit
+        }
+    }
+
+    /// No index beside the primary keys: each would cost one more page written for every reading.
+    private static func createTables(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE journal (
+                    key TEXT NOT NULL PRIMARY KEY,
+                    value TEXT NOT NULL
+                ) WITHOUT ROWID;
+
+                -- last_position: of the newest entry of this meter. The largest of all is the end of the queue, also when
+                -- nothing is left in it.
+                CREATE TABLE meter (
+                    id INTEGER PRIMARY KEY,
+                    name TEXT NOT NULL UNIQUE,
+                    last_seq INTEGER NOT NULL,
+                    last_position INTEGER NOT NULL
+                );
+
+                CREATE TABLE reading (
+                    position INTEGER PRIMARY KEY,
+                    meter INTEGER NOT NULL,
+                    seq INTEGER NOT NULL,
+                    captured_at INTEGER NOT NULL,
+                    checksum INTEGER NOT NULL,
+                    payload BLOB NOT NULL
+                );
+
+                CREATE TABLE gap (
+                    position INTEGER PRIMARY KEY,
+                    meter INTEGER NOT NULL,
+                    from_seq INTEGER,
+                    to_seq INTEGER,
+                    from_time INTEGER NOT NULL,
+                    to_time INTEGER NOT NULL,
+                    count INTEGER NOT NULL,
+                    reason TEXT NOT NULL
+                );
+
+                CREATE TABLE outlet (
+                    name TEXT NOT NULL PRIMARY KEY,
+                    position INTEGER NOT NULL
+                ) WITHOUT ROWID;
+
+                CREATE TABLE state (
+                    meter TEXT NOT NULL,
+                    key TEXT NOT NULL,
+                    value BLOB NOT NULL,
+                    PRIMARY KEY (meter, key)
+                ) WITHOUT ROWID;
+                """)
+    }
+}

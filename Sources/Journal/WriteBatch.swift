@@ -1,0 +1,130 @@
+import Foundation
+import GRDB
+import OBIS
+
+/// The writes of one transaction, and the numbers that they take from one another.
+struct WriteBatch {
+    let database: Database
+    let stream: String
+    /// Position of the newest entry, those of this batch included.
+    private(set) var newest: Int64
+    private(set) var appended: Int64 = 0
+
+    init(_ database: Database, stream: String) throws {
+        self.database = database
+        self.stream = stream
+        newest = try database.newestPosition()
+    }
+
+    // MARK: Entries
+
+    // An empty array is bound as NULL, hence `coalesce`.
+
+    /// The payload is built here, since the number is certain only here.
+    ///
+    /// What this throws of its own accord it throws before it has changed anything.
+    mutating func append(_ draft: ReadingDraft) throws -> JournaledReading {
+        for value in draft.values.values { try Self.requireSmall(value) }
+        let known = try meter(draft.meter)
+        let seq = try (known?.lastSeq ?? 0).successor()
+        let payload = draft.encode(stream, seq)
+        guard payload.count <= JournalLimits.payload else {
+            throw JournalError(
+                .limit,
+                "A reading of \(draft.meter) has \(payload.count) bytes; the journal takes \(JournalLimits.payload).")
+        }
+        let position = try newest.successor()
+        let id = try count(draft.meter, id: known?.id, seq: seq, position: position)
+        let reading = JournaledReading(
+            position: position, meter: draft.meter, seq: seq, capturedAt: draft.capturedAt, payload: payload)
+        try database.cachedStatement(
+            sql: """
+                INSERT INTO reading(position, meter, seq, captured_at, checksum, payload)
+                VALUES(?, ?, ?, ?, ?, coalesce(?, x''))
+                """
+        ).execute(arguments: [
+            position, id, seq, draft.capturedAt.milliseconds, Int64(reading.checksum(meter: id)), Data(payload),
+        ])
+        for (key, value) in draft.values { try set(value, forKey: key, meter: draft.meter) }
+        newest = position
+        appended += 1
+        return reading
+    }
+
+    mutating func record(_ draft: GapDraft) throws {
+        let known = try meter(draft.meter)
+        let position = try newest.successor()
+        let id = try count(draft.meter, id: known?.id, seq: known?.lastSeq ?? 0, position: position)
+        try database.cachedStatement(
+            sql: "INSERT INTO gap(position, meter, from_time, to_time, count, reason) VALUES(?, ?, ?, ?, ?, ?)"
+        ).execute(arguments: [
+            position, id, draft.fromTime.milliseconds, draft.toTime.milliseconds, draft.count, draft.reason.rawValue,
+        ])
+        newest = position
+    }
+
+    private func meter(_ name: String) throws -> (id: Int64, lastSeq: Int64)? {
+        let statement = try database.cachedStatement(sql: "SELECT id, last_seq FROM meter WHERE name = ?")
+        guard let row = try Row.fetchOne(statement, arguments: [name]) else { return nil }
+        return (try row.integer(0), try row.integer(1))
+    }
+
+    private func count(_ meter: String, id: Int64?, seq: Int64, position: Int64) throws -> Int64 {
+        if let id {
+            try database.cachedStatement(sql: "UPDATE meter SET last_seq = ?, last_position = ? WHERE id = ?")
+                .execute(arguments: [seq, position, id])
+            return id
+        }
+        try database.cachedStatement(sql: "INSERT INTO meter(name, last_seq, last_position) VALUES(?, ?, ?)")
+            .execute(arguments: [meter, seq, position])
+        return database.lastInsertedRowID
+    }
+
+    // MARK: Cursors
+
+    /// Makes the outlet known, so that nothing is dropped before it has it.
+    func register(_ outlet: String) throws {
+        try database.cachedStatement(sql: "INSERT OR IGNORE INTO outlet(name, position) VALUES(?, 0)")
+            .execute(arguments: [outlet])
+    }
+
+    /// Never backwards, and never beyond the end of the queue.
+    func advance(_ outlet: String, to position: Int64) throws {
+        try register(outlet)
+        let reachable = min(position, newest)
+        try database.cachedStatement(sql: "UPDATE outlet SET position = ? WHERE name = ? AND position < ?")
+            .execute(arguments: [reachable, outlet, reachable])
+    }
+
+    // MARK: Values
+
+    func set(_ value: [UInt8]?, forKey key: String, meter: String) throws {
+        try Self.requireSmall(value)
+        if let value {
+            try database.cachedStatement(
+                sql: """
+                    INSERT INTO state(meter, key, value) VALUES(?, ?, coalesce(?, x''))
+                    ON CONFLICT(meter, key) DO UPDATE SET value = excluded.value
+                    """
+            ).execute(arguments: [meter, key, Data(value)])
+        } else {
+            try database.cachedStatement(sql: "DELETE FROM state WHERE meter = ? AND key = ?")
+                .execute(arguments: [meter, key])
+        }
+    }
+
+    private static func requireSmall(_ value: [UInt8]?) throws(JournalError) {
+        guard let count = value?.count, count > JournalLimits.value else { return }
+        throw JournalError(.limit, "A value of \(count) bytes is too large; the journal takes \(JournalLimits.value).")
+    }
+}
+
+extension JournaledReading {
+    /// Over everything in the row.
+    func checksum(meter id: Int64) -> UInt32 {
+        var checksum = CRC32()
+        for number in [position, id, seq, capturedAt.milliseconds] { checksum.update(number) }
+        checksum.update(payload)
+        return checksum.value
+    }
+}

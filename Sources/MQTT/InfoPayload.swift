@@ -1,0 +1,160 @@
+import OBIS
+
+/// What the daemon says about itself on its `info` topic.
+public struct DaemonInfo: Sendable {
+    public struct Meter: Sendable {
+        public var id: String
+        public var name: String?
+        public var protocolName: String
+        public var endpoint: String
+        public var device: String?
+        public var isOnline: Bool
+        public var readings: Int64
+        public var lastSeq: Int64?
+        public var lastReading: Timestamp?
+        /// Dropped messages by error code.
+        public var rejected: [String: Int64]
+        public var noiseBytes: Int64
+        public var linkError: String?
+
+        public init(
+            id: String, name: String?, protocolName: String, endpoint: String, device: String?, isOnline: Bool,
+            readings: Int64, lastSeq: Int64?, lastReading: Timestamp?, rejected: [String: Int64], noiseBytes: Int64,
+            linkError: String?
+        ) {
+            self.id = id
+            self.name = name
+            self.protocolName = protocolName
+            self.endpoint = endpoint
+            self.device = device
+            self.isOnline = isOnline
+            self.readings = readings
+            self.lastSeq = lastSeq
+            self.lastReading = lastReading
+            self.rejected = rejected
+            self.noiseBytes = noiseBytes
+            self.linkError = linkError
+        }
+    }
+
+    public struct Journal: Sendable {
+        public var readings: Int64
+        /// Entries that the broker does not have yet.
+        public var backlog: Int64
+        public var oldestWaiting: Timestamp?
+        public var bytes: Int64
+        public var givenUp: Int64
+        public var error: String?
+
+        public init(
+            readings: Int64, backlog: Int64, oldestWaiting: Timestamp?, bytes: Int64, givenUp: Int64, error: String?
+        ) {
+            self.readings = readings
+            self.backlog = backlog
+            self.oldestWaiting = oldestWaiting
+            self.bytes = bytes
+            self.givenUp = givenUp
+            self.error = error
+        }
+    }
+
+    public struct Broker: Sendable {
+        public var acknowledged: Int64
+        public var refused: Int64
+        public var hasSubscriber: Bool?
+        public var error: String?
+
+        public init(acknowledged: Int64, refused: Int64, hasSubscriber: Bool?, error: String?) {
+            self.acknowledged = acknowledged
+            self.refused = refused
+            self.hasSubscriber = hasSubscriber
+            self.error = error
+        }
+    }
+
+    public var version: String
+    public var node: String
+    public var stream: String
+    public var startedAt: Timestamp
+    public var meters: [Meter]
+    public var journal: Journal
+    public var broker: Broker
+    /// Why the daemon does not do all that it should; empty when it does.
+    public var degraded: [String]
+
+    public init(
+        version: String, node: String, stream: String, startedAt: Timestamp, meters: [Meter], journal: Journal,
+        broker: Broker, degraded: [String]
+    ) {
+        self.version = version
+        self.node = node
+        self.stream = stream
+        self.startedAt = startedAt
+        self.meters = meters
+        self.journal = journal
+        self.broker = broker
+        self.degraded = degraded
+    }
+
+    /// The payload of the topic.
+    public func json() -> [UInt8] {
+        var json = JSONWriter(capacity: 1024)
+        json.object { json in
+            json.member("schema", ReadingPayload.schema)
+            json.member("version", version)
+            json.member("node", node)
+            json.member("stream", stream)
+            json.member("started_at", startedAt)
+            json.member("degraded", !degraded.isEmpty)
+            json.key("reasons")
+            json.array { json in for reason in degraded { json.string(reason) } }
+            json.key("meters")
+            json.array { json in for meter in meters { meter.write(to: &json) } }
+            json.member("journal") { json in journal.write(to: &json) }
+            json.member("broker") { json in broker.write(to: &json) }
+        }
+        return json.bytes
+    }
+}
+
+extension DaemonInfo.Meter {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.object { json in
+            json.member("id", id)
+            json.member("name", name)
+            json.member("protocol", protocolName)
+            json.member("endpoint", endpoint)
+            json.member("device", device)
+            json.member("online", isOnline)
+            json.member("readings", readings)
+            json.member("last_seq", lastSeq)
+            json.member("last_reading", lastReading)
+            json.member("rejected") { json in
+                for (code, count) in rejected.sorted(by: { $0.key < $1.key }) { json.member(code, count) }
+            }
+            json.member("noise_bytes", noiseBytes)
+            json.member("link_error", linkError)
+        }
+    }
+}
+
+extension DaemonInfo.Journal {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.member("readings", readings)
+        json.member("backlog", backlog)
+        json.member("oldest_waiting", oldestWaiting)
+        json.member("bytes", bytes)
+        json.member("given_up", givenUp)
+        json.member("error", error)
+    }
+}
+
+extension DaemonInfo.Broker {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.member("acknowledged", acknowledged)
+        json.member("refused", refused)
+        json.key("subscriber")
+        if let hasSubscriber { json.bool(hasSubscriber) } else { json.null() }
+        json.member("error", error)
+    }
+}

@@ -1,0 +1,174 @@
+import Synchronization
+
+/// What callers on any thread and the connection's thread share.
+final class Mailbox: Sendable {
+    /// Messages without an outcome, at most: what a burst of all meters may leave waiting.
+    static let limit = 1024
+
+    private struct State {
+        enum Phase { case idle, running, stopping, ended }
+        var phase = Phase.idle
+        var wakeUp: WakeUp?
+        var isSignalled = false
+        var isConnected = false
+        var outstanding = 0
+        var messages: [Outgoing] = []
+        var subscriptions: [(filter: String, qos: Int)] = []
+        var isSubscriptionNew = false
+        var farewell: MQTTMessage?
+        var stopWaiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// What the thread finds to do.
+    struct Work {
+        var messages: [Outgoing]
+        var isStopping: Bool
+        var subscriptions: [(filter: String, qos: Int)]
+    }
+
+    private let state = Mutex(State())
+
+    // MARK: Callers
+
+    var isConnected: Bool { state.withLock { $0.isConnected && $0.phase == .running } }
+
+    /// - Returns: false if it was started before.
+    func begin(_ wakeUp: WakeUp) -> Bool {
+        state.withLock {
+            guard $0.phase == .idle else { return false }
+            $0.phase = .running
+            $0.wakeUp = wakeUp
+            return true
+        }
+    }
+
+    /// - Returns: why it was not accepted. Accepted messages get their outcome from the thread.
+    func post(_ outgoing: Outgoing) -> PublishError? {
+        state.withLock { state in
+            guard state.phase == .running, state.isConnected else { return .notConnected }
+            guard state.outstanding < Self.limit else { return .queueFull }
+            state.outstanding += 1
+            state.messages.append(outgoing)
+            wake(&state)
+            return nil
+        }
+    }
+
+    func subscribe(_ filter: String, qos: Int) {
+        state.withLock { state in
+            state.subscriptions.removeAll { $0.filter == filter }
+            state.subscriptions.append((filter, qos))
+            state.isSubscriptionNew = true
+            wake(&state)
+        }
+    }
+
+    func requestStop(farewell: MQTTMessage?) {
+        state.withLock { state in
+            switch state.phase {
+            case .idle: state.phase = .ended
+            case .running:
+                state.phase = .stopping
+                state.farewell = farewell
+                wake(&state)
+            case .stopping, .ended: break
+            }
+        }
+    }
+
+    /// Returns when the thread has ended, or when `abandonStopWaiters` gave up on it.
+    func awaitEnd() async {
+        await withCheckedContinuation { continuation in
+            let hasEnded = state.withLock { state in
+                guard state.phase != .ended else { return true }
+                state.stopWaiters.append(continuation)
+                return false
+            }
+            if hasEnded { continuation.resume() }
+        }
+    }
+
+    func abandonStopWaiters() {
+        let waiters = state.withLock { state in
+            defer { state.stopWaiters = [] }
+            return state.stopWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    private func wake(_ state: inout State) {
+        guard !state.isSignalled, let wakeUp = state.wakeUp else { return }
+        state.isSignalled = true
+        wakeUp.signal()
+    }
+
+    /// The thread never began: nothing waits for it.
+    func abandon() {
+        state.withLock { state in
+            state.phase = .ended
+            state.wakeUp = nil
+        }
+    }
+
+    // MARK: The thread
+
+    var isStopping: Bool { state.withLock { $0.phase != .running } }
+
+    /// Takes what was posted. Called after each wake-up, which it makes ready for the next one.
+    func take() -> Work {
+        state.withLock { state in
+            defer {
+                state.messages = []
+                state.isSubscriptionNew = false
+                state.isSignalled = false
+            }
+            if state.isSignalled { state.wakeUp?.clear() }
+            return Work(
+                messages: state.messages, isStopping: state.phase != .running,
+                subscriptions: state.isSubscriptionNew ? state.subscriptions : [])
+        }
+    }
+
+    /// The farewell counts as a message without an outcome.
+    func takeFarewell() -> MQTTMessage? {
+        state.withLock { state in
+            guard let farewell = state.farewell else { return nil }
+            state.farewell = nil
+            state.outstanding += 1
+            return farewell
+        }
+    }
+
+    /// From here on messages are accepted. - Returns: what to subscribe to.
+    func connected() -> [(filter: String, qos: Int)] {
+        state.withLock { state in
+            state.isConnected = true
+            state.isSubscriptionNew = false
+            return state.subscriptions
+        }
+    }
+
+    /// From here on no message is accepted. - Returns: those that were accepted and not taken.
+    func disconnected() -> [Outgoing] {
+        state.withLock { state in
+            state.isConnected = false
+            defer { state.messages = [] }
+            return state.messages
+        }
+    }
+
+    func answered() {
+        state.withLock { $0.outstanding -= 1 }
+    }
+
+    /// The thread's last act.
+    func ended() {
+        let waiters = state.withLock { state in
+            state.phase = .ended
+            state.wakeUp = nil
+            defer { state.stopWaiters = [] }
+            return state.stopWaiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+}

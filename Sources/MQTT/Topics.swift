@@ -1,0 +1,16 @@
+/// The topics of one daemon: `<base>/<node>/…`.
+public struct Topics: Sendable, Hashable {
+    private let root: String
+
+    public init(base: String, node: String) {
+        root = "\(base)/\(node)"
+    }
+
+    public var status: String { "\(root)/status" }
+    public var info: String { "\(root)/info" }
+
+    public func reading(_ meter: String) -> String { "\(root)/\(meter)/reading" }
+    public func state(_ meter: String) -> String { "\(root)/\(meter)/state" }
+    public func availability(_ meter: String) -> String { "\(root)/\(meter)/availability" }
+    public func gap(_ meter: String) -> String { "\(root)/\(meter)/gap" }
+}

@@ -1,0 +1,73 @@
+import OBIS
+
+/// Which register is which named value of an electricity reading.
+///
+/// Matches on value groups C, D and E of the current billing period; group B differs between makers
+/// (an E450 counts energy on `1-1` and measures power on `1-0`).
+public enum NamedMapping {
+    /// The named values of those registers that are good enough to be used.
+    ///
+    /// - Parameter isUsable: by position; a register with an error is journaled but stays unnamed.
+    public static func values(of registers: [Register], isUsable: (Int) -> Bool) -> NamedValues {
+        var found: [ObisCode.Quantity: (number: FixedDecimal, unit: Unit)] = [:]
+        for (index, register) in registers.enumerated() {
+            guard let code = register.obis, code.a == 1, code.f == 255, let number = register.value.number,
+                isUsable(index), found[code.mappedQuantity] == nil
+            else { continue }
+            // A power factor has no unit; everything else without one is unknown.
+            guard let unit = register.unit ?? (code.mappedQuantity == powerFactor ? .other("") : nil) else { continue }
+            found[code.mappedQuantity] = (number, unit)
+        }
+        var values = NamedValues()
+        for field in NamedField.allCases { values[field] = value(of: field, in: found) }
+        return values
+    }
+
+    private static let powerFactor = ObisCode.Quantity(c: 13, d: 7, e: 0)
+
+    private typealias Found = [ObisCode.Quantity: (number: FixedDecimal, unit: Unit)]
+
+    private static func value(of field: NamedField, in found: Found) -> FixedDecimal? {
+        func direct(_ c: UInt8, _ d: UInt8, _ e: UInt8 = 0) -> FixedDecimal? {
+            guard let (number, unit) = found[ObisCode.Quantity(c: c, d: d, e: e)] else { return nil }
+            guard let wanted = field.unit else { return number }
+            return unit.convert(number, to: wanted)
+        }
+        /// Import less export, where the meter gives both directions apart.
+        func net(_ imported: FixedDecimal?, _ exported: FixedDecimal?) -> FixedDecimal? {
+            guard let imported else { return nil }
+            guard let exported else { return imported }
+            return imported.subtracting(exported)
+        }
+        /// Two quadrants make a direction, by definition.
+        func sum(_ first: FixedDecimal?, _ second: FixedDecimal?) -> FixedDecimal? {
+            guard let first, let second else { return nil }
+            return first.adding(second)
+        }
+        return switch field {
+        case .activeImport: direct(1, 8)
+        case .activeExport: direct(2, 8)
+        case .reactiveImport: direct(3, 8) ?? sum(direct(5, 8), direct(6, 8))
+        case .reactiveExport: direct(4, 8) ?? sum(direct(7, 8), direct(8, 8))
+        case .activePower: direct(16, 7) ?? net(direct(1, 7), direct(2, 7))
+        case .reactivePower: net(direct(3, 7), direct(4, 7))
+        case .apparentPower: direct(9, 7)
+        case .voltageL1: direct(32, 7)
+        case .voltageL2: direct(52, 7)
+        case .voltageL3: direct(72, 7)
+        case .currentL1: direct(31, 7)
+        case .currentL2: direct(51, 7)
+        case .currentL3: direct(71, 7)
+        case .currentN: direct(91, 7)
+        case .frequency: direct(14, 7)
+        case .powerFactor: direct(13, 7)
+        case .thdVoltage: direct(12, 7, 124)
+        case .thdCurrent: direct(11, 7, 124)
+        }
+    }
+}
+
+extension ObisCode {
+    /// Some makers write 255 where the standard has tariff 0.
+    fileprivate var mappedQuantity: Quantity { Quantity(c: c, d: d, e: e == 255 ? 0 : e) }
+}

@@ -1,0 +1,150 @@
+import OBIS
+
+/// What the judgement of a reading depends on beside the reading itself. It is kept with the journal, so
+/// that a restart neither forgets a counter nor accepts a replayed message.
+public struct ValidatorState: Sendable, Hashable {
+    /// The meter that the rest is about; nil while it has not said its name.
+    public var device: String?
+    /// The last good value of each counter.
+    public var counters: [ObisCode: Counter] = [:]
+    /// The highest message counter of each sender, by its system title in hexadecimal.
+    public var invocationCounters: [String: UInt32] = [:]
+
+    public init() {}
+
+    public struct Counter: Sendable, Hashable {
+        public var value: FixedDecimal
+        /// How many readings in a row showed less.
+        public var below: Int
+
+        public init(value: FixedDecimal, below: Int = 0) {
+            self.value = value
+            self.below = below
+        }
+    }
+}
+
+/// Judges telegrams: `good`, `warning` or `error` for each value, with the reason. Throws nothing away.
+public struct Validator: Sendable {
+    /// So many readings in a row below the last one are not a damaged value: the counter was exchanged or
+    /// reset, and its new level is believed.
+    static let believedAfter = 12
+
+    private let plausibility: Plausibility
+    private let serial: String?
+    public private(set) var state: ValidatorState
+
+    /// - Parameter serial: the number of the meter that is expected here; nil accepts any.
+    public init(limits: InstallationLimits = InstallationLimits(), serial: String? = nil, state: ValidatorState = ValidatorState()) {
+        plausibility = Plausibility(limits: limits)
+        self.serial = serial
+        self.state = state
+    }
+
+    /// Everything that is not good about a telegram.
+    ///
+    /// - Parameter keys: the JSON key of each register, in their order.
+    public mutating func issues(of telegram: Telegram, keys: [String]) -> [QualityIssue] {
+        var issues = telegram.warnings.map { QualityIssue(register: nil, level: .warning, code: .telegram, text: $0) }
+        let isExpected = checkIdentity(telegram, &issues)
+        checkInvocationCounter(telegram, &issues)
+        if telegram.meterTime?.isDoubtful == true {
+            issues.append(
+                QualityIssue(register: nil, level: .warning, code: .clockDoubtful, text: "the meter says that its clock is not right"))
+        }
+        for (register, key) in zip(telegram.registers, keys) {
+            if let issue = judge(register, key: key, isExpected: isExpected) { issues.append(issue) }
+        }
+        return issues
+    }
+
+    // MARK: Who sent it
+
+    /// - Returns: whether the configured meter answered.
+    private mutating func checkIdentity(_ telegram: Telegram, _ issues: inout [QualityIssue]) -> Bool {
+        if let serial, !telegram.names(serial) {
+            guard let id = telegram.meter.id else { return true }
+            issues.append(
+                QualityIssue(
+                    register: nil, level: .error, code: .wrongSerial,
+                    text: "meter \(id) answers where \(serial) is configured: check the cable, or change `serial`"))
+            return false
+        }
+        if let id = telegram.meter.id, id != state.device {
+            // Another meter counts on its own.
+            if state.device != nil { state.counters = [:] }
+            state.device = id
+        }
+        return true
+    }
+
+    private mutating func checkInvocationCounter(_ telegram: Telegram, _ issues: inout [QualityIssue]) {
+        guard let ciphering = telegram.ciphering else { return }
+        let title = Hex.string(ciphering.systemTitle)
+        let counter = ciphering.invocationCounter
+        if let highest = state.invocationCounters[title], counter <= highest {
+            issues.append(
+                QualityIssue(
+                    register: nil, level: .warning, code: .invocationCounter,
+                    text: "the message counter of \(title) went from \(highest) to \(counter): "
+                        + "a repeated message, or its key or meter was exchanged"))
+        }
+        state.invocationCounters[title] = counter
+    }
+
+    // MARK: Values
+
+    private mutating func judge(_ register: Register, key: String, isExpected: Bool) -> QualityIssue? {
+        if case .wide = register.value {
+            return QualityIssue(
+                register: key, level: .warning, code: .wide, text: "more digits than 64 bits hold: kept as text")
+        }
+        guard let code = register.obis, let number = register.value.number else { return nil }
+        if let objection = plausibility.objection(to: number, unit: register.unit, code: code) {
+            return QualityIssue(register: key, level: .error, code: .implausible, text: objection)
+        }
+        guard isExpected, code.isRisingCounter else { return nil }
+        return judgeCounter(number, code, key: key)
+    }
+
+    private mutating func judgeCounter(_ number: FixedDecimal, _ code: ObisCode, key: String) -> QualityIssue? {
+        guard let last = state.counters[code], number < last.value, last.below + 1 < Self.believedAfter else {
+            state.counters[code] = ValidatorState.Counter(value: number)
+            return nil
+        }
+        state.counters[code]?.below += 1
+        return QualityIssue(
+            register: key, level: .error, code: .counterDecreased,
+            text: "the counter went back from \(last.value) to \(number)")
+    }
+}
+
+extension Telegram {
+    /// Whether any of the names by which the meter identifies itself is this number, leading zeros aside.
+    fileprivate func names(_ serial: String) -> Bool {
+        func significant(_ text: String) -> Substring { text.drop { $0 == "0" } }
+        let identifying: Set<ObisCode.Quantity> = [
+            .init(c: 42, d: 0, e: 0), .init(c: 96, d: 1, e: 0), .init(c: 96, d: 1, e: 1), .init(c: 0, d: 0, e: 0),
+            .init(c: 96, d: 1, e: 255), .init(c: 0, d: 0, e: 5),
+        ]
+        let names = registers.filter { $0.obis.map { identifying.contains($0.quantity) } ?? false }.compactMap(\.plainText)
+        return ([meter.id].compactMap { $0 } + names).contains { significant($0) == significant(serial) }
+    }
+}
+
+extension Register {
+    fileprivate var plainText: String? {
+        switch value {
+        case .text(let text), .wide(let text): text
+        case .number(let number): text?.filter { $0 != " " } ?? number.description
+        default: nil
+        }
+    }
+}
+
+extension ObisCode {
+    /// Energy of the current period in one direction or quadrant, in all or by tariff: only ever rises.
+    fileprivate var isRisingCounter: Bool {
+        a == 1 && d == 8 && f == 255 && ((1...10).contains(c) || (21...30).contains(c) || (41...50).contains(c) || (61...70).contains(c))
+    }
+}

@@ -1,0 +1,58 @@
+import Logging
+import Wire
+
+/// One open connection to a meter.
+///
+/// A link that is no longer referenced closes itself; `close()` also waits until it has.
+public protocol Link: Sendable {
+    /// What arrives, for one reader. Ends without error after `close()`, at the end of a file and when
+    /// the reading task is cancelled, and throws when the line is lost.
+    var inbound: LinkInbound { get }
+
+    /// Sends bytes and returns when the last bit has left the port (a serial port), or when the kernel
+    /// has them (TCP). A file takes them and does nothing.
+    ///
+    /// - Throws: `timeout` when the line takes no bytes for ten seconds longer than it needs, and then the link
+    ///   is closed; `closed`, `cancelled`, `io`.
+    func send(_ bytes: [UInt8]) async throws(TransportError)
+
+    /// Changes speed and format of a serial port after everything sent has left it. Nothing on other links.
+    ///
+    /// - Throws: `configuration` when the port does not have these settings, `closed`, `io`.
+    func setLine(_ line: LineSettings) async throws(TransportError)
+
+    /// Closes the link, drops what waits on either way, and returns when the port is free for others.
+    func close() async
+}
+
+/// Bytes that arrived together.
+public struct LinkInput: Sendable, Equatable {
+    public var bytes: [UInt8]
+    /// When the last of them was read from the port.
+    public var arrivedAt: ContinuousClock.Instant
+
+    public init(bytes: [UInt8], arrivedAt: ContinuousClock.Instant) {
+        self.bytes = bytes
+        self.arrivedAt = arrivedAt
+    }
+}
+
+/// How a link is used.
+public struct LinkOptions: Sendable, Hashable {
+    /// The meter talks by itself and is only listened to. Such a line does not check parity: a byte with
+    /// a wrong parity bit is delivered as it came, and the frame's own check decides. Other lines deliver
+    /// it as 0, so that lengths stay right and no check passes by it.
+    public var receiveOnly: Bool
+
+    public init(receiveOnly: Bool = false) {
+        self.receiveOnly = receiveOnly
+    }
+}
+
+/// Opens links: the real ones, or others in tests.
+public protocol LinkOpening: Sendable {
+    /// Opens a link, once and without waiting for a port that is not there.
+    func open(
+        _ endpoint: Endpoint, options: LinkOptions, logger: Logger
+    ) async throws(TransportError) -> any Link
+}

@@ -1,0 +1,57 @@
+import NIOCore
+
+/// Takes what a channel reads into a feed, and tells the feed why the channel ended.
+final class StreamHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let feed: LinkFeed
+    private let name: StreamName
+    private var lastError: (any Error)?
+
+    init(feed: LinkFeed, name: StreamName) {
+        self.feed = feed
+        self.name = name
+    }
+
+    /// A read that is asked for earlier would be lost.
+    func channelActive(context: ChannelHandlerContext) {
+        let channel = context.channel
+        feed.start { channel.read() }
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        feed.push(Array(unwrapInboundIn(data).readableBytesView))
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        lastError = error
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        feed.finish(name.lost(lastError))
+        context.fireChannelInactive()
+    }
+}
+
+/// What a stream is called in sentences.
+package enum StreamName: Sendable {
+    case serial(String)
+    case tcp(String)
+
+    /// The line was open and is no more.
+    func lost(_ error: (any Error)?) -> TransportError {
+        let detail = (error as? IOError).map { " (\(ErrorNumber($0.errnoCode).text))" } ?? ""
+        return switch self {
+        case .serial(let path): TransportError(.closed, "\(path) is gone; was the adapter unplugged?\(detail)")
+        case .tcp(let name): TransportError(.closed, "\(name) closed the connection\(detail)")
+        }
+    }
+
+    var text: String {
+        switch self {
+        case .serial(let text), .tcp(let text): text
+        }
+    }
+}

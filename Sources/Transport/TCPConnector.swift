@@ -1,0 +1,84 @@
+import Glibc
+import NIOCore
+import NIOPosix
+
+extension StreamLink {
+    /// Connects to a TCP server, by IPv6 or IPv4.
+    static func tcp(
+        host: String, port: Int, group: any EventLoopGroup, timeout: TimeAmount = .seconds(10)
+    ) async throws(TransportError) -> StreamLink {
+        let name = host.contains(":") ? "tcp://[\(host)]:\(port)" : "tcp://\(host):\(port)"
+        guard !host.isEmpty, (1...65535).contains(port) else {
+            throw TransportError(.configuration, "\(name) is no address; write `host:port` with a port from 1 to 65535")
+        }
+        let feed = LinkFeed()
+        let connecting = ClientBootstrap(group: group)
+            .connectTimeout(timeout)
+            .channelInitializer { prepare($0, feed, name: .tcp(name)) }
+            .connect(host: host, port: port)
+        return connected(try await channel(connecting, name: name), feed, name: name)
+    }
+
+    /// Waits for a connection, or for the end of the task; a connection that comes too late is closed.
+    private static func channel(
+        _ connecting: EventLoopFuture<any Channel>, name: String
+    ) async throws(TransportError) -> any Channel {
+        let promise = connecting.eventLoop.makePromise(of: (any Channel).self)
+        promise.futureResult.whenFailure { _ in
+            connecting.whenSuccess { $0.close(promise: nil) }
+        }
+        connecting.cascade(to: promise)
+        do {
+            return try await withTaskCancellationHandler {
+                try await promise.futureResult.get()
+            } onCancel: {
+                promise.fail(TransportError.cancelled)
+            }
+        } catch let error as TransportError {
+            throw error
+        } catch {
+            throw ConnectProblem(name: name).error(error)
+        }
+    }
+}
+
+/// What to tell the user of a server that cannot be connected to.
+struct ConnectProblem {
+    let name: String
+
+    func error(_ error: any Error) -> TransportError {
+        switch error {
+        case let error as NIOConnectionError: combined(error)
+        case ChannelError.connectTimeout: timeout
+        case let error as IOError: refusal(ErrorNumber(error.errnoCode))
+        default: TransportError(.io, "cannot connect to \(name): \(error)")
+        }
+    }
+
+    /// A host may have several addresses; the last one's answer speaks for all.
+    private func combined(_ error: NIOConnectionError) -> TransportError {
+        if let last = error.connectionErrors.last { return self.error(last.error) }
+        return TransportError(
+            .notFound, "cannot connect to \(name): nobody knows the host \(error.host); is its name right?")
+    }
+
+    private func refusal(_ number: ErrorNumber) -> TransportError {
+        switch number.code {
+        case ECONNREFUSED:
+            TransportError(
+                .refused,
+                "cannot connect to \(name): connection refused; does the gateway listen there, and has it a place free?"
+            )
+        case EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, EADDRNOTAVAIL:
+            TransportError(.unreachable, "cannot connect to \(name): \(number.text); is the gateway on the network?")
+        case ETIMEDOUT: timeout
+        case EACCES, EPERM:
+            TransportError(.permission, "cannot connect to \(name): \(number.text); does a firewall forbid it?")
+        default: TransportError(.io, "cannot connect to \(name): \(number.text)")
+        }
+    }
+
+    private var timeout: TransportError {
+        TransportError(.timeout, "cannot connect to \(name): no answer in time; is the gateway on and on the network?")
+    }
+}

@@ -1,0 +1,31 @@
+import ArgumentParser
+import Configuration
+import Metering
+
+/// The configuration that a command works with.
+struct ConfigurationOptions: ParsableArguments {
+    @Option(name: .long, help: "The configuration file.")
+    var config = "/etc/obisd/obisd.yaml"
+
+    /// Loads it, or says on standard error what is wrong and ends with exit code 78.
+    ///
+    /// - Parameter isService: whether secrets of the service must be at hand.
+    func load(isService: Bool) throws -> Configuration {
+        let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, requiresCredentials: isService)
+        do {
+            let configuration = try loader.load(path: config)
+            for warning in configuration.warnings { Output.note("\(warning.place): warning: \(warning.text)") }
+            return configuration
+        } catch {
+            for diagnostic in error.diagnostics { Output.note("\(diagnostic)") }
+            throw Exit.configuration
+        }
+    }
+}
+
+extension Diagnostic {
+    /// Without its place.
+    var text: String {
+        (key.isEmpty ? "" : "\(key): ") + message + (remedy.map { "; \($0)" } ?? "")
+    }
+}

@@ -1,0 +1,112 @@
+import ArgumentParser
+import Configuration
+import Foundation
+import Metering
+import OBIS
+import Wire
+
+struct Decode: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Decode recorded bytes.",
+        discussion: """
+            Prints one object for each message, in the order of the input. A message that fails its check is reported \
+            and never partly trusted; then the exit code is 65.
+            """)
+
+    enum Format: String, CaseIterable, ExpressibleByArgument { case text, json }
+    enum Input: String, CaseIterable, ExpressibleByArgument { case auto, hex, raw }
+
+    @Option(name: [.customLong("protocol"), .short], help: "The protocol: \(ProtocolRegistry.all.map(\.name).joined(separator: ", ")).")
+    var protocolName: String
+
+    @Option(name: .long, help: ArgumentHelp("The encryption key: 32 hexadecimal digits, or a file with them.", valueName: "HEX|@FILE"))
+    var key: KeyArgument?
+
+    @Option(name: .long, help: ArgumentHelp("The authentication key.", valueName: "HEX|@FILE"))
+    var authKey: KeyArgument?
+
+    @Option(name: .long, help: "Units and lists where the wire carries none: a shipped profile, or one of --config.")
+    var profile: String?
+
+    @Option(name: .long, help: "A configuration whose profiles can be used.")
+    var config: String?
+
+    @Option(name: .long, help: "How the bytes stand in the input.")
+    var input: Input = .auto
+
+    @Option(name: .long, help: "How messages are printed.")
+    var format: Format = .text
+
+    @Argument(help: "Files; none, or -, for standard input.")
+    var files: [String] = []
+
+    func validate() throws {
+        guard ProtocolRegistry.named(protocolName) != nil else {
+            let names = ProtocolRegistry.all.map(\.name).joined(separator: ", ")
+            throw ValidationError("'\(protocolName)' is no protocol of this program: \(names)")
+        }
+    }
+
+    func run() throws {
+        guard let meterProtocol = ProtocolRegistry.named(protocolName) else { throw ExitCode.validationFailure }
+        let settings = ProtocolSettings(profile: try loadProfile(), encryptionKey: key?.secret, authenticationKey: authKey?.secret)
+        var hasFailed = false
+        for file in files.isEmpty ? ["-"] : files {
+            let report = DecodeReport(
+                file: file, protocolName: protocolName, bytes: try bytes(of: file),
+                decoder: meterProtocol.makeDecoder(settings))
+            for result in report.results { Output.data(format == .json ? result.json : result.text) }
+            if report.noise > 0 { Output.note("\(file): \(report.noise) bytes belong to no message") }
+            hasFailed = hasFailed || report.hasFailed
+        }
+        if hasFailed { throw Exit.badData }
+    }
+
+    private func loadProfile() throws -> Profile? {
+        guard let profile else { return nil }
+        let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, requiresCredentials: false)
+        let profiles = try config.map { Array(try loader.load(path: $0).profiles.values) } ?? ShippedProfiles.all
+        guard let found = profiles.first(where: { $0.name == profile }) else {
+            throw ValidationError("no profile '\(profile)'; there are \(profiles.map(\.name).sorted().joined(separator: ", "))")
+        }
+        return found
+    }
+
+    private func bytes(of file: String) throws -> [UInt8] {
+        let data: Data
+        do {
+            data = try file == "-" ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: file))
+        } catch {
+            Output.note("\(file): cannot be read: \(error.localizedDescription)")
+            throw Exit.noInput
+        }
+        let raw = [UInt8](data)
+        switch input {
+        case .raw: return raw
+        case .auto: return Hex.bytes(raw) ?? raw
+        case .hex:
+            guard let bytes = Hex.bytes(raw) else {
+                Output.note("\(file): is not pairs of hexadecimal digits")
+                throw Exit.badData
+            }
+            return bytes
+        }
+    }
+}
+
+/// A key on the command line: the digits, or `@` and a file that holds them.
+struct KeyArgument: ExpressibleByArgument {
+    let secret: Secret
+
+    init?(argument: String) {
+        let text: String
+        if argument.hasPrefix("@") {
+            guard let content = try? String(contentsOfFile: String(argument.dropFirst()), encoding: .utf8) else { return nil }
+            text = content
+        } else {
+            text = argument
+        }
+        guard let bytes = Hex.bytes(text.utf8), bytes.count == 16 else { return nil }
+        secret = Secret(bytes)
+    }
+}

@@ -1,0 +1,40 @@
+import ArgumentParser
+import Glibc
+
+/// The exit codes of sysexits(3) that this program uses.
+enum Exit {
+    static let badData = ExitCode(65)
+    static let noInput = ExitCode(66)
+    static let unavailable = ExitCode(69)
+    static let inputOutput = ExitCode(74)
+    static let permission = ExitCode(77)
+    static let configuration = ExitCode(78)
+}
+
+/// Where a command writes: data to standard output, everything for a person to standard error.
+enum Output {
+    static func data(_ bytes: [UInt8]) {
+        write(bytes, to: STDOUT_FILENO)
+    }
+
+    static func line(_ text: String) {
+        write(Array("\(text)\n".utf8), to: STDOUT_FILENO)
+    }
+
+    static func note(_ text: String) {
+        write(Array("\(text)\n".utf8), to: STDERR_FILENO)
+    }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            // The buffer lives across the call.
+            let count = unsafe rest.withUnsafeBytes { buffer in
+                unsafe Glibc.write(descriptor, buffer.baseAddress, buffer.count)
+            }
+            // A closed pipe ends the output, not the program.
+            guard count > 0 else { return }
+            rest = rest.dropFirst(count)
+        }
+    }
+}

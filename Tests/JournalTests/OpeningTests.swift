@@ -1,0 +1,123 @@
+import Foundation
+import GRDB
+import Journal
+import OBIS
+import Testing
+
+@Suite("Opening")
+struct OpeningTests {
+    @Test("a second opener is told that the journal is in use, and gets in when the first has closed")
+    func secondOpener() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            let first = try await open(path)
+            let error = await failure { try await open(path) }
+            #expect(error?.code == .inUse)
+            #expect(error?.message.contains("journal: path:") == true)
+            _ = try await first.append(draft("main"))
+            await first.close()
+            let second = try await open(path)
+            #expect(try await second.everything().count == 1)
+            await second.close()
+        }
+    }
+
+    @Test("a folder that does not exist is named together with the remedy")
+    func missingFolder() async throws {
+        try await withFolder { folder in
+            let error = await failure { try await open(folder + "/missing/journal.db") }
+            #expect(error?.code == .access)
+            #expect(error?.message.contains("Create the folder \(folder)/missing") == true)
+        }
+    }
+
+    /// For root no folder is read-only but those of the kernel.
+    @Test("a folder that cannot be written is named together with the remedy")
+    func readOnlyFolder() async throws {
+        try await withFolder { folder in
+            var folder = folder
+            if geteuid() == 0 {
+                folder = "/proc"
+            } else {
+                try FileManager.default.setAttributes([.posixPermissions: 0o555], ofItemAtPath: folder)
+            }
+            let error = await failure { try await open(folder + "/journal.db") }
+            #expect(error?.code == .access)
+            #expect(error?.message.contains("write permission to the folder \(folder)") == true)
+            #expect(error?.message.contains("journal: path:") == true)
+        }
+    }
+
+    @Test("a folder in the place of the journal is refused and left alone")
+    func folder() async throws {
+        try await withFolder { folder in
+            let error = await failure { try await open(folder) }
+            #expect(error?.code == .access)
+            #expect(error?.message.contains("is a folder") == true)
+            #expect(FileManager.default.fileExists(atPath: folder))
+        }
+    }
+
+    @Test("a newer format is refused with both numbers, and not one byte is changed")
+    func newer() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            let journal = try await open(path)
+            _ = try await journal.append(draft("main"))
+            try await journal.execute("PRAGMA user_version = 7")
+            await journal.close()
+            let before = try Data(contentsOf: URL(fileURLWithPath: path))
+            let error = await failure { try await open(path) }
+            #expect(error?.code == .newer)
+            #expect(error?.message.contains("has format 7") == true)
+            #expect(error?.message.contains("Install the version that wrote it") == true)
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+            #expect(
+                try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [
+                    "journal.db", "journal.db.lock",
+                ])
+        }
+    }
+
+    @Test("another program's database is refused, and not one byte is changed")
+    func foreign() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            let other = try DatabaseQueue(path: path)
+            try await other.write { try $0.execute(sql: "CREATE TABLE recipe(name TEXT)") }
+            try other.close()
+            let before = try Data(contentsOf: URL(fileURLWithPath: path))
+            let error = await failure { try await open(path) }
+            #expect(error?.code == .foreign)
+            #expect(error?.message.contains("another program") == true)
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+        }
+    }
+
+    @Test("a file that was begun and has no tables yet becomes a journal")
+    func begun() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            var configuration = Configuration()
+            configuration.journalMode = .wal
+            try DatabaseQueue(path: path, configuration: configuration).close()
+            let journal = try await open(path)
+            #expect(journal.openingNotes.isEmpty)
+            #expect(try await journal.append(draft("main")).seq == 1)
+            await journal.close()
+        }
+    }
+
+    @Test("an empty file is used, and reported")
+    func empty() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            try Data().write(to: URL(fileURLWithPath: path))
+            let journal = try await open(path)
+            #expect(journal.openingNotes.count == 1)
+            #expect(journal.openingNotes.first?.contains("empty file") == true)
+            #expect(try await journal.append(draft("main")).seq == 1)
+            await journal.close()
+        }
+    }
+}

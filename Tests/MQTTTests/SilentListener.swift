@@ -1,0 +1,44 @@
+import Foundation
+import Synchronization
+
+/// No broker: accepts connections and says nothing, closes them at once, or answers with fixed bytes.
+final class SilentListener: Sendable {
+    let port: Int
+    private let listener: Int32
+    private let accepts: AsyncStream<Void>
+    private let sink: AsyncStream<Void>.Continuation
+
+    /// - Parameter answer: sent once after the first bytes have come.
+    init(closes: Bool = false, answer: [UInt8] = []) throws {
+        (accepts, sink) = AsyncStream.makeStream()
+        port = try MosquittoBroker.freePort()
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = MosquittoBroker.loopback(port: port)
+        let code = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                bind(listener, pointer, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 ? listen(listener, 8) : -1
+            }
+        }
+        guard code == 0 else { throw MosquittoBroker.Failure(description: "no listener: errno \(errno)") }
+        Thread.detachNewThread { [listener, sink] in
+            var sockets: [Int32] = []
+            while case let socket = accept(listener, nil, nil), socket >= 0 {
+                if !answer.isEmpty {
+                    var bytes = [UInt8](repeating: 0, count: 1024)
+                    _ = recv(socket, &bytes, bytes.count, 0)
+                    _ = send(socket, answer, answer.count, Int32(MSG_NOSIGNAL))
+                }
+                if closes { close(socket) } else { sockets.append(socket) }
+                sink.yield()
+            }
+            for socket in sockets + [listener] { close(socket) }
+        }
+    }
+
+    deinit { shutdown(listener, Int32(SHUT_RDWR)) }
+
+    /// Returns when the next connection has been accepted.
+    func accepted() async {
+        for await _ in accepts { return }
+    }
+}

@@ -1,0 +1,162 @@
+import Foundation
+import Testing
+
+@testable import MQTT
+
+@Suite("TLS with a broker", .timeLimit(.minutes(1)))
+struct TLSTests {
+    @Test(
+        "a broker with a certificate of our authority is trusted, by name and by address",
+        arguments: ["127.0.0.1", "localhost"])
+    func trusted(host: String) async throws {
+        guard let authority = try Authority() else { return }
+        let broker = try await authority.broker(names: "DNS:localhost,IP:127.0.0.1")
+        let client = try startClient(authority.settings(broker, host: host, ca: authority.certificate))
+        try await client.connected()
+        #expect(try await client.publish(MQTTMessage("a", "x")) == ReasonCode.noMatchingSubscribers)
+        // Larger than a TLS record, both ways.
+        client.subscribe("large")
+        try await client.subscribed()
+        let large = MQTTMessage("large", String(repeating: "large ", count: 10_000))
+        try await client.publish(large)
+        #expect(try await client.message().payload == large.payload)
+        await client.stop()
+    }
+
+    @Test("a broker of another authority is not trusted, and the authority is read again at each connect")
+    func wrongAuthority() async throws {
+        guard let authority = try Authority(), let other = try Authority() else { return }
+        let broker = try await authority.broker(names: "IP:127.0.0.1")
+        let log = LogRecord()
+        let client = try startClient(
+            authority.settings(broker, ca: other.certificate), logger: log.logger)
+        for _ in 1...2 {
+            let why = try await client.disconnected()
+            #expect(why.kind == .tls)
+            #expect(why.sentence.contains("not signed by a known authority"))
+        }
+        try FileManager.default.removeItem(atPath: other.certificate)
+        let missing = try await client.event { event -> Disconnection? in
+            if case .disconnected(let why) = event, why.sentence.contains("cannot be read") { why } else { nil }
+        }
+        #expect(missing.kind == .tls)
+        #expect(missing.sentence.contains("broker.tls.ca_file names \(other.certificate)"))
+        try FileManager.default.copyItem(atPath: authority.certificate, toPath: other.certificate)
+        try await client.connected()
+        await client.stop()
+    }
+
+    @Test("without a file the system's authorities decide, and they do not know ours")
+    func systemAuthorities() async throws {
+        guard let authority = try Authority() else { return }
+        let broker = try await authority.broker(names: "IP:127.0.0.1")
+        let client = try startClient(authority.settings(broker, ca: nil))
+        let why = try await client.disconnected()
+        #expect(why.kind == .tls)
+        #expect(why.sentence.contains("broker.tls.ca_file"))
+        await client.stop()
+    }
+
+    @Test("a certificate for another name is not trusted")
+    func wrongName() async throws {
+        guard let authority = try Authority() else { return }
+        let broker = try await authority.broker(names: "DNS:other.example")
+        let client = try startClient(authority.settings(broker, ca: authority.certificate))
+        let why = try await client.disconnected()
+        #expect(why.kind == .tls)
+        #expect(why.sentence.contains("not made out to \"127.0.0.1\""))
+        await client.stop()
+    }
+
+    @Test("a broker that asks for a certificate gets ours, and refuses a client without one")
+    func clientCertificate() async throws {
+        guard let authority = try Authority() else { return }
+        let broker = try await authority.broker(names: "IP:127.0.0.1", settings: ["require_certificate true"])
+        var settings = authority.settings(broker, ca: authority.certificate)
+        let without = try startClient(settings)
+        let why = try await without.disconnected()
+        #expect(why.kind == .tls)
+        #expect(why.sentence.contains("broker.tls.cert_file"))
+        await without.stop()
+
+        let (certificate, key) = try authority.issue("client", names: "DNS:client")
+        settings.tls = TLSSettings(caFile: authority.certificate, certificateFile: certificate, keyFile: key)
+        let with = try startClient(settings)
+        try await with.connected()
+        await with.stop()
+    }
+
+    @Test("TLS to a port without it, and the other way round, are told apart")
+    func wrongPort() async throws {
+        guard let authority = try Authority() else { return }
+        let plain = try await MosquittoBroker()
+        let client = try startClient(authority.settings(plain, ca: authority.certificate))
+        let why = try await client.disconnected()
+        #expect(why.sentence.contains("TLS"))
+        await client.stop()
+
+        let encrypted = try await authority.broker(names: "IP:127.0.0.1")
+        let other = try startClient(.test(encrypted))
+        let reason = try await other.disconnected()
+        #expect(reason.sentence.contains("a port with TLS needs broker.tls"))
+        await other.stop()
+    }
+}
+
+/// A certificate authority in a folder of its own, made by the `openssl` program.
+private final class Authority {
+    let folder: URL
+    var certificate: String { file("ca.pem") }
+
+    /// - Returns: nil, with a notice, where there is no `openssl`.
+    init?() throws {
+        let found = try ChildProcess.run("openssl", ["version"])
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("ca-\(UUID().uuidString)")
+        guard found == 0 else {
+            print("Not tested: TLS, since there is no openssl on this machine.")
+            return nil
+        }
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try run(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout @ca.key -out @ca.pem -days 2 -subj /CN=\(UUID())"
+        )
+    }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    func file(_ name: String) -> String { folder.appendingPathComponent(name).path }
+
+    /// - Returns: the files of a certificate and its key.
+    func issue(_ name: String, names: String) throws -> (String, String) {
+        try Data("subjectAltName=\(names)\n".utf8).write(to: URL(fileURLWithPath: file("\(name).ext")))
+        try run(
+            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout @\(name).key -out @\(name).csr -subj /CN=\(name)"
+        )
+        try run(
+            "x509 -req -in @\(name).csr -CA @ca.pem -CAkey @ca.key -CAcreateserial -days 2 -extfile @\(name).ext -out @\(name).pem"
+        )
+        return (file("\(name).pem"), file("\(name).key"))
+    }
+
+    func broker(names: String, settings: [String] = []) async throws -> MosquittoBroker {
+        let (certificate, key) = try issue("server", names: names)
+        return try await MosquittoBroker(
+            ["cafile \(self.certificate)", "certfile \(certificate)", "keyfile \(key)"] + settings)
+    }
+
+    func settings(_ broker: MosquittoBroker, host: String = "127.0.0.1", ca: String?) -> BrokerSettings {
+        var settings = BrokerSettings.test(broker)
+        settings.host = host
+        settings.tls = TLSSettings(caFile: ca)
+        return settings
+    }
+
+    /// - Parameter arguments: words that begin with `@` name files of the folder.
+    private func run(_ arguments: String) throws {
+        let words = arguments.split(separator: " ").map {
+            $0.hasPrefix("@") ? file(String($0.dropFirst())) : String($0)
+        }
+        let code = try ChildProcess.run("openssl", words)
+        guard code == 0 else { throw ChildProcess.Failure(description: "openssl \(arguments): exit code \(code)") }
+    }
+}

@@ -1,0 +1,104 @@
+import Synchronization
+import Testing
+import Wire
+
+@testable import Transport
+
+@Suite("What arrives, buffered", .timeLimit(.minutes(1)))
+struct LinkFeedTests {
+    /// Counts how often a feed asked for bytes.
+    final class Demands: Sendable {
+        private let value = Mutex(0)
+        var count: Int { value.withLock { $0 } }
+
+        func start(_ feed: LinkFeed) {
+            feed.start { self.value.withLock { $0 += 1 } }
+        }
+    }
+
+    @Test("a reader gets what was pushed, in order, and then the end")
+    func order() async throws {
+        let feed = LinkFeed()
+        feed.push([1, 2])
+        feed.push([3])
+        feed.finish(nil)
+        #expect(try await feed.inbound.bytes(.max) == [1, 2, 3])
+        #expect(try await feed.next() == nil)
+    }
+
+    @Test("a reader that waits gets the next bytes, with the time of their arrival")
+    func waiting() async throws {
+        let feed = LinkFeed()
+        let demands = Demands()
+        demands.start(feed)
+        async let input = feed.next()
+        let instant = ContinuousClock.now
+        feed.push([7], at: instant)
+        #expect(try await input == LinkInput(bytes: [7], arrivedAt: instant))
+    }
+
+    @Test("bytes that wait are read before the error that ended the line")
+    func errorAtTheEnd() async throws {
+        let feed = LinkFeed()
+        feed.push([1])
+        feed.finish(TransportError(.closed, "gone"))
+        feed.finish(nil)
+        #expect(try await feed.next()?.bytes == [1])
+        await #expect(throws: TransportError(.closed, "")) { try await feed.next() }
+    }
+
+    @Test("closing drops what waits")
+    func discarding() async throws {
+        let feed = LinkFeed()
+        feed.push([1])
+        feed.finish(nil, discarding: true)
+        #expect(try await feed.next() == nil)
+    }
+
+    @Test("demand stops while a whole read might not fit, and goes on when the reader catches up")
+    func backPressure() async throws {
+        let feed = LinkFeed(limit: Limits.linkBuffer)
+        let demands = Demands()
+        demands.start(feed)
+        let read = [UInt8](repeating: 0, count: LinkFeed.readSize)
+        var pushed = 0
+        while demands.count > pushed {
+            feed.push(read)
+            pushed += 1
+        }
+        #expect(pushed == (Limits.linkBuffer - LinkFeed.closingReserve) / LinkFeed.readSize)
+        #expect(feed.peakBytes <= Limits.linkBuffer)
+        _ = try await feed.next()
+        #expect(demands.count == pushed + 1)
+    }
+
+    @Test("a source that does not stop at the limit loses its link")
+    func overflow() async throws {
+        let feed = LinkFeed(limit: 10_000)
+        for _ in 0..<3 { feed.push([UInt8](repeating: 1, count: 4000)) }
+        #expect(try await feed.next()?.bytes.count == 4000)
+        #expect(try await feed.next()?.bytes.count == 4000)
+        await #expect(throws: TransportError(.io, "")) { try await feed.next() }
+    }
+
+    @Test("small pieces are joined, and the time is that of the last")
+    func joining() async throws {
+        let feed = LinkFeed()
+        let first = ContinuousClock.now
+        for offset in 0..<5000 { feed.push([UInt8(truncatingIfNeeded: offset)], at: first + .seconds(offset)) }
+        let input = try await feed.next()
+        #expect(input?.bytes.count == LinkFeed.readSize)
+        #expect(input?.arrivedAt == first + .seconds(LinkFeed.readSize - 1))
+        #expect(try await feed.next()?.bytes.count == 5000 - LinkFeed.readSize)
+    }
+
+    @Test("a cancelled reader is woken, and another may read on")
+    func cancellation() async throws {
+        let feed = LinkFeed()
+        let reader = Task { try await feed.next() }
+        reader.cancel()
+        #expect(try await reader.value == nil)
+        feed.push([1])
+        #expect(try await feed.next()?.bytes == [1])
+    }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import Logging
+import MeterSimulator
+import Testing
+import Wire
+
+@testable import Transport
+
+let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+/// A folder for one test.
+func withTemporaryFolder<Result>(_ body: (String) async throws -> Result) async throws -> Result {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("transport-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    return try await body(folder.path)
+}
+
+/// A simulated line for one test.
+func withLine<Result>(
+    _ settings: String, pacing: SimulatedLine.Pacing = .instant, _ body: (SimulatedLine) async throws -> Result
+) async throws -> Result {
+    let settings = try #require(LineSettings(settings))
+    return try await withTemporaryFolder { folder in
+        let line = try await SimulatedLine(path: folder + "/meter", line: settings, pacing: pacing)
+        do {
+            let result = try await body(line)
+            await line.close()
+            return result
+        } catch {
+            await line.close()
+            throw error
+        }
+    }
+}
+
+extension LinkOpener {
+    func serial(
+        _ line: SimulatedLine, _ settings: String, receiveOnly: Bool = false
+    ) async throws -> any Link {
+        let settings = try #require(LineSettings(settings))
+        return try await open(
+            .serial(path: line.path, line: settings), options: LinkOptions(receiveOnly: receiveOnly), logger: logger)
+    }
+}
+
+extension LinkInbound {
+    /// Reads until this many bytes came or the line ended.
+    func bytes(_ count: Int) async throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        var iterator = makeAsyncIterator()
+        while bytes.count < count, let input = try await iterator.next() { bytes += input.bytes }
+        return bytes
+    }
+}
+
+extension AsyncStream<[UInt8]> {
+    /// Reads until this many bytes came or the line ended.
+    func bytes(_ count: Int) async -> [UInt8] {
+        var bytes: [UInt8] = []
+        var iterator = makeAsyncIterator()
+        while bytes.count < count, let more = await iterator.next() { bytes += more }
+        return bytes
+    }
+}
+
+/// How many descriptors of this process are open on a path.
+func openDescriptors(of path: String) throws -> Int {
+    let real = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+    return try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count { number in
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(number)")) == real
+    }
+}
+
+/// How many sockets of this machine are open with a TCP port at either end, apart from the listening one.
+func openSockets(port: Int) throws -> Int {
+    let wanted = ":" + String(format: "%04X", port)
+    return try String(contentsOfFile: "/proc/self/net/tcp", encoding: .utf8).split(separator: "\n").dropFirst().count {
+        let fields = $0.split(separator: " ")
+        let isListening = fields[3] == "0A"
+        let hasOwner = fields[9] != "0"
+        return (fields[1].hasSuffix(wanted) || fields[2].hasSuffix(wanted)) && !isListening && hasOwner
+    }
+}
+
+/// The same numbers for the same seed.
+struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
