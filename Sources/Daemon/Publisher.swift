@@ -198,13 +198,13 @@ final class Publisher: Service {
     /// Says goodbye, hears what was still acknowledged, and records it.
     private func finish(_ queue: inout PublishQueue, _ events: AsyncStream<Event>) async {
         await client.stop(farewell: MQTTMessage(topic: topics.status, payload: Array("offline".utf8), retain: true))
-        for await event in events {
+        var iterator = events.makeAsyncIterator()
+        while !queue.isQuiet, let event = await iterator.next() {
             switch event {
             case .outcome(let position, .success): queue.accepted(position)
             case .outcome(let position, .failure): queue.failed(position, hold: false)
-            case .connection, .committed, .tick, .release, .stop: continue
+            case .connection, .committed, .tick, .release, .stop: break
             }
-            if queue.isQuiet { break }
         }
         if let position = queue.unrecorded { await record(position, &queue) }
     }

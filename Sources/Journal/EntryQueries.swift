@@ -16,13 +16,13 @@ extension Database {
         let statement = try cachedStatement(
             sql: """
                 SELECT r.position, r.meter, m.name, r.seq, r.captured_at, r.checksum, r.payload
-                FROM reading r LEFT JOIN meter m ON m.id = r.meter WHERE r.position > ? ORDER BY r.position LIMIT ?
+                FROM reading r JOIN meter m ON m.id = r.meter WHERE r.position > ? ORDER BY r.position LIMIT ?
                 """)
         var entries: [JournalEntry] = []
         var bytes = 0
         let rows = try Row.fetchCursor(statement, arguments: [position, limit])
         while let row = try rows.next() {
-            guard let (entry, size) = try readingEntry(row) else { continue }
+            let (entry, size) = try readingEntry(row)
             entries.append(entry)
             bytes += size
             if entries.count == limit || bytes > JournalLimits.page { return (entries, entry.position) }
@@ -31,9 +31,8 @@ extension Database {
     }
 
     /// A row that fails its checksum is told as a gap, so that it neither counts as good nor holds up those behind it.
-    /// One that belongs to no meter can be told to nobody.
-    private func readingEntry(_ row: Row) throws -> (JournalEntry, bytes: Int)? {
-        guard let meter = try row.optionalText(2) else { return nil }
+    private func readingEntry(_ row: Row) throws -> (JournalEntry, bytes: Int) {
+        let meter = try row.text(2)
         let reading = JournaledReading(
             position: try row.integer(0), meter: meter, seq: try row.integer(3), capturedAt: try row.timestamp(4),
             payload: try row.bytes(6))

@@ -23,10 +23,6 @@ extension Row {
         return value
     }
 
-    func optionalText(_ column: Int) throws(JournalError) -> String? {
-        (self[column] as DatabaseValue).isNull ? nil : try text(column)
-    }
-
     func bytes(_ column: Int) throws(JournalError) -> [UInt8] {
         guard case .blob(let value) = (self[column] as DatabaseValue).storage else { throw Self.mistyped }
         return [UInt8](value)

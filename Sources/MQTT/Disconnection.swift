@@ -1,3 +1,5 @@
+import Glibc
+
 /// Why there is no connection, as a kind to act on and a sentence to show.
 public struct Disconnection: Sendable, Hashable, CustomStringConvertible {
     public enum Kind: Sendable, Hashable {
@@ -58,6 +60,12 @@ extension Disconnection {
             .unreachable,
             "The broker at \(settings.place) cannot be reached (\(why)):"
                 + " check that it runs, broker.host, broker.port and the network.")
+    }
+
+    /// A connection that is reset was made, and ended before we looked.
+    static func connectFailed(_ settings: BrokerSettings, errno code: Int32) -> Disconnection {
+        code == ECONNRESET || code == EPIPE
+            ? .closedBeforeAnswer(settings) : .unreachable(settings, why: systemError(code))
     }
 
     static func noAnswer(_ settings: BrokerSettings, after: Duration) -> Disconnection {
@@ -133,6 +141,9 @@ extension Disconnection {
                     + " Check broker.tls.cert_file and key_file against what it asks for."
             } else if says("Unable to load") {
                 "a file cannot be used (\(log.last ?? "")). Check that it is a PEM file, and that certificate and key belong together."
+            } else if log.isEmpty {
+                "one side does not accept the other. Check broker.tls.ca_file against the broker's certificate,"
+                    + " and broker.tls.cert_file and key_file against what it asks for."
             } else {
                 "\(opensslReason(log))."
             }

@@ -152,10 +152,12 @@ struct LibraryError: Error {
         case MOSQ_ERR_INVAL.rawValue:
             throw Disconnection(
                 .settings, "broker.host \"\(settings.host)\" or broker.port \(settings.port) cannot be used.")
-        // On a fast network TLS may have begun, and failed, already.
         default:
-            throw record.hasTLSError
-                ? .tls(settings, log: record.errors) : .unreachable(settings, why: systemError(reason))
+            // On a fast network the first packets may have been exchanged already.
+            if record.hasTLSError || settings.tls != nil && reason == EPROTO {
+                throw .tls(settings, log: record.errors)
+            }
+            throw .connectFailed(settings, errno: reason)
         }
     }
 

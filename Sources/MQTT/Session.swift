@@ -98,7 +98,7 @@ final class Session {
 
     private func finishConnecting() {
         if let reason = library.connectError() {
-            end = .unreachable(settings, why: systemError(reason))
+            end = .connectFailed(settings, errno: reason)
         } else {
             stage = .handshake
         }
@@ -294,7 +294,8 @@ final class Session {
         // A reason that the broker gave is better than any of ours.
         hear()
         guard end == nil else { return }
-        if library.record.hasTLSError || error.code == MOSQ_ERR_TLS.rawValue {
+        let isTLS = library.record.hasTLSError || settings.tls != nil && error.errno == EPROTO
+        if isTLS || error.code == MOSQ_ERR_TLS.rawValue {
             end = .tls(settings, log: library.record.errors)
         } else if error.code == MOSQ_ERR_KEEPALIVE.rawValue || error.errno == ETIMEDOUT {
             end = .silent(settings)

@@ -26,6 +26,14 @@ extension MQTTClient {
         try await event { if case .disconnected(let why) = $0 { why } else { nil } }
     }
 
+    /// Attempts are repeated until one fails with these words. (How far TLS comes before an alert arrives is a matter
+    /// of microseconds, and OpenSSL does not always say why it ended.)
+    func tlsFailure(saying text: String) async throws {
+        try await event { event in
+            if case .disconnected(let why) = event, why.kind == .tls, why.sentence.contains(text) { () } else { nil }
+        }
+    }
+
     func subscribed() async throws {
         try await event { if case .subscribed = $0 { () } else { nil } }
     }

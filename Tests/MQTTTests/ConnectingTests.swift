@@ -25,7 +25,11 @@ struct ConnectingTests {
     @Test("the first failure is logged, then every tenth", .timeLimit(.minutes(1)))
     func logsSparingly() async throws {
         let log = LogRecord()
+        // Taken, but nobody listens.
         let port = try MosquittoBroker.freePort()
+        let holder = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(holder) }
+        try #require(MosquittoBroker.bind(holder, to: port))
         let client = try startClient(
             BrokerSettings(host: "127.0.0.1", port: port, clientID: "c"), logger: log.logger)
         for _ in 1...20 { _ = try await client.disconnected() }

@@ -17,13 +17,9 @@ final class Relay: Sendable {
         self.target = target
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         port = try MosquittoBroker.freePort()
-        var address = MosquittoBroker.loopback(port: port)
-        let code = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(listener, pointer, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 ? listen(listener, 8) : -1
-            }
+        guard MosquittoBroker.bind(listener, to: port), listen(listener, 8) == 0 else {
+            throw MosquittoBroker.Failure(description: "the relay has no port: errno \(errno)")
         }
-        guard code == 0 else { throw MosquittoBroker.Failure(description: "the relay has no port: errno \(errno)") }
         Thread.detachNewThread { [self] in serve() }
     }
 

@@ -13,13 +13,9 @@ final class SilentListener: Sendable {
         (accepts, sink) = AsyncStream.makeStream()
         port = try MosquittoBroker.freePort()
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = MosquittoBroker.loopback(port: port)
-        let code = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(listener, pointer, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0 ? listen(listener, 8) : -1
-            }
+        guard MosquittoBroker.bind(listener, to: port), listen(listener, 8) == 0 else {
+            throw MosquittoBroker.Failure(description: "no listener: errno \(errno)")
         }
-        guard code == 0 else { throw MosquittoBroker.Failure(description: "no listener: errno \(errno)") }
         Thread.detachNewThread { [listener, sink] in
             var sockets: [Int32] = []
             while case let socket = accept(listener, nil, nil), socket >= 0 {
