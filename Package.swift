@@ -72,7 +72,9 @@ let package = Package(
         .target(name: "MQTT", dependencies: ["OBIS", "CMosquitto", "CLinux", log], swiftSettings: strict),
         .target(
             name: "MeterSimulator",
-            dependencies: ["OBIS", "Wire", "IEC62056", "COSEM", "Metering", "Transport", "CLinux", nio, nioPosix, log, crypto],
+            dependencies: [
+                "OBIS", "Wire", "IEC62056", "COSEM", "Metering", "Transport", "CLinux", nio, nioPosix, log, crypto,
+            ],
             swiftSettings: strict),
         .target(
             name: "Daemon",
@@ -94,19 +96,22 @@ let package = Package(
         .target(name: "CLinux"),
 
         // Tests.
-        .target(name: "TestSupport", dependencies: ["OBIS", "Wire"], path: "Tests/TestSupport", swiftSettings: testing),
+        .target(
+            name: "TestSupport", dependencies: ["OBIS", "Wire"], path: "Tests/TestSupport", swiftSettings: testing),
         .testTarget(name: "OBISTests", dependencies: ["OBIS"], swiftSettings: testing),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "IEC62056Tests", dependencies: ["IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
             swiftSettings: testing),
-        .testTarget(name: "COSEMTests", dependencies: ["COSEM", "OBIS", "Wire", "TestSupport"], swiftSettings: testing),
+        .testTarget(
+            name: "COSEMTests", dependencies: ["COSEM", "OBIS", "Wire", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "MeteringTests",
             dependencies: ["Metering", "Configuration", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
-            name: "ConfigurationTests", dependencies: ["Configuration", "Metering", "OBIS", "Wire"], swiftSettings: testing),
+            name: "ConfigurationTests", dependencies: ["Configuration", "Metering", "OBIS", "Wire"],
+            swiftSettings: testing),
         .testTarget(
             name: "TransportTests", dependencies: ["Transport", "MeterSimulator", "Wire", "CLinux", log],
             swiftSettings: testing),
@@ -115,7 +120,9 @@ let package = Package(
         .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", log], swiftSettings: testing),
         .testTarget(
             name: "DaemonTests",
-            dependencies: ["Daemon", "Configuration", "Journal", "MQTT", "Metering", "Rules", "Transport", "OBIS", "Wire", log],
+            dependencies: [
+                "Daemon", "Configuration", "Journal", "MQTT", "Metering", "Rules", "Transport", "OBIS", "Wire", log,
+            ],
             swiftSettings: testing),
         .testTarget(name: "EndToEndTests", dependencies: ["obisd"], swiftSettings: testing),
     ]

@@ -43,7 +43,8 @@ struct AxdrTape {
         let count = try reader.axdrLength()
         // Every element takes at least its tag.
         guard count <= reader.remaining else {
-            throw WireError(.truncated, "\(tag.name) of \(count) elements, \(reader.remaining) bytes are left", offset: start)
+            throw WireError(
+                .truncated, "\(tag.name) of \(count) elements, \(reader.remaining) bytes are left", offset: start)
         }
         let index = try open(tag, count: count, at: start)
         for _ in 0..<count { try value(&reader, depth: depth + 1) }
@@ -73,7 +74,8 @@ struct AxdrTape {
         try skipType(&reader, depth: depth + 1)
         let length = try reader.axdrLength()
         guard length <= reader.remaining else {
-            throw WireError(.truncated, "compact array of \(length) bytes, \(reader.remaining) are left", offset: reader.offset)
+            throw WireError(
+                .truncated, "compact array of \(length) bytes, \(reader.remaining) are left", offset: reader.offset)
         }
         let end = reader.offset + length
         var elements = 0

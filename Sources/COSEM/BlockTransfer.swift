@@ -17,7 +17,8 @@ struct GeneralBlock {
         try reader.skip(2)
         let length = try reader.axdrLength()
         guard length <= reader.remaining else {
-            throw WireError(.truncated, "a block of \(length) bytes, \(reader.remaining) are there", offset: reader.offset)
+            throw WireError(
+                .truncated, "a block of \(length) bytes, \(reader.remaining) are there", offset: reader.offset)
         }
         data = try reader.bytes(length)
     }
@@ -50,7 +51,9 @@ struct BlockAssembly {
         }
         guard block.number == lastNumber &+ 1, !isEmpty else {
             let error = WireError(
-                .framing, isEmpty ? "block \(block.number) without a first block" : "block \(block.number) after block \(lastNumber)")
+                .framing,
+                isEmpty
+                    ? "block \(block.number) without a first block" : "block \(block.number) after block \(lastNumber)")
             reset()
             isSkipping = !block.isLast
             return (.pending, error)

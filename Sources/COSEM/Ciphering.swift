@@ -56,7 +56,8 @@ struct GeneralCiphering {
         let length = try reader.axdrLength()
         guard length <= reader.remaining else {
             throw WireError(
-                .truncated, "a ciphered message of \(length) bytes, \(reader.remaining) are there", offset: reader.offset)
+                .truncated, "a ciphered message of \(length) bytes, \(reader.remaining) are there",
+                offset: reader.offset)
         }
         let end = reader.offset + length
         securityControl = try reader.uint8()
@@ -72,7 +73,9 @@ struct GeneralCiphering {
 
     private static func check(_ securityControl: UInt8, at offset: Int) throws(WireError) {
         guard securityControl & SecurityControl.suite == 0 else {
-            throw WireError(.unsupported, "security suite \(securityControl & SecurityControl.suite); only suite 0 is read", offset: offset)
+            throw WireError(
+                .unsupported, "security suite \(securityControl & SecurityControl.suite); only suite 0 is read",
+                offset: offset)
         }
         guard securityControl & SecurityControl.broadcastKey == 0 else {
             throw WireError(.unsupported, "a message under the broadcast key", offset: offset)
@@ -81,7 +84,8 @@ struct GeneralCiphering {
             throw WireError(.unsupported, "a compressed message", offset: offset)
         }
         guard securityControl & (SecurityControl.authenticated | SecurityControl.encrypted) != 0 else {
-            throw WireError(.malformed, "a ciphered message that is neither encrypted nor authenticated", offset: offset)
+            throw WireError(
+                .malformed, "a ciphered message that is neither encrypted nor authenticated", offset: offset)
         }
     }
 
@@ -101,7 +105,9 @@ struct GeneralCiphering {
         let isEncrypted = securityControl & SecurityControl.encrypted != 0
         guard let encryptionKey = keys.encryption else {
             guard !isEncrypted else { throw keyMissing() }
-            guard isMessage(content) else { throw WireError(.malformed, "the authenticated content is no DLMS message") }
+            guard isMessage(content) else {
+                throw WireError(.malformed, "the authenticated content is no DLMS message")
+            }
             return Opened(plaintext: content, isAuthenticated: false)
         }
         let plaintext = isEncrypted ? try decrypt(with: encryptionKey) : content
@@ -175,10 +181,14 @@ struct GeneralCiphering {
     }
 
     private func wrongEncryptionKey() -> WireError {
-        WireError(.decryption, "wrong encryption key, or a damaged message (\(sender)): what it decrypts to is no DLMS message")
+        WireError(
+            .decryption,
+            "wrong encryption key, or a damaged message (\(sender)): what it decrypts to is no DLMS message")
     }
 
     private func wrongAuthenticationKey() -> WireError {
-        WireError(.authentication, "wrong authentication key, or a tampered message (\(sender)): it decrypts, but its tag is wrong")
+        WireError(
+            .authentication,
+            "wrong authentication key, or a tampered message (\(sender)): it decrypts, but its tag is wrong")
     }
 }

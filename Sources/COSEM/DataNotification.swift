@@ -67,7 +67,9 @@ enum DescriptorList {
         try reader.skip(1)
         try expect([AxdrTag.array.rawValue], &reader)
         let count = try reader.axdrLength()
-        guard count <= reader.remaining else { throw WireError(.truncated, "list of descriptors", offset: reader.offset) }
+        guard count <= reader.remaining else {
+            throw WireError(.truncated, "list of descriptors", offset: reader.offset)
+        }
         var body = PushBody()
         for _ in 0..<count {
             try expect([AxdrTag.structure.rawValue, 2], &reader)

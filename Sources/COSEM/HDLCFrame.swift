@@ -15,7 +15,8 @@ public struct HDLCFrame: Sendable, Hashable {
     public var isSegmented: Bool
     public var information: [UInt8]
 
-    public init(destination: [UInt8], source: [UInt8], control: UInt8, isSegmented: Bool = false, information: [UInt8]) {
+    public init(destination: [UInt8], source: [UInt8], control: UInt8, isSegmented: Bool = false, information: [UInt8])
+    {
         self.destination = destination
         self.source = source
         self.control = control
@@ -66,7 +67,9 @@ enum HDLCCandidate {
         let available = bytes.byteCount - offset
         guard available >= 1, bytes[byte: offset] == HDLCFrame.flag else { self = .none(isHeader: false); return }
         guard available >= 3 else {
-            self = available == 2 && bytes[byte: offset + 1] & 0xF0 != 0xA0 ? .none(isHeader: false) : .incomplete(needed: 3)
+            self =
+                available == 2 && bytes[byte: offset + 1] & 0xF0 != 0xA0
+                ? .none(isHeader: false) : .incomplete(needed: 3)
             return
         }
         let format = bytes[byte: offset + 1]
@@ -115,7 +118,9 @@ enum HDLCCandidate {
             let behindControl = control + 1
             let hasInformation = behindControl + 2 < end
             if hasInformation {
-                guard behindControl + 2 <= bytes.byteCount else { return .incomplete(needed: behindControl + 2 - (start - 1)) }
+                guard behindControl + 2 <= bytes.byteCount else {
+                    return .incomplete(needed: behindControl + 2 - (start - 1))
+                }
                 guard Self.isRight(bytes, start..<behindControl) else { return .none(isHeader: true) }
             }
             guard end <= bytes.byteCount else { return .incomplete(needed: length + 1) }

@@ -44,7 +44,9 @@ struct PushBody {
 
     /// The first element of the structure is an array of object definitions, one for each element.
     private var isObjectList: Bool {
-        guard tape[0].tag == .structure, tape[0].count >= 1, tape[1].tag == .array, tape[1].count >= 1 else { return false }
+        guard tape[0].tag == .structure, tape[0].count >= 1, tape[1].tag == .array, tape[1].count >= 1 else {
+            return false
+        }
         return definition(at: 2) != nil
     }
 
@@ -69,7 +71,8 @@ struct PushBody {
         let objects = tape[1].count
         guard objects == tape[0].count else {
             throw WireError(
-                .malformed, "the list names \(objects) objects, \(tape[0].count) values are there", offset: tape[1].offset)
+                .malformed, "the list names \(objects) objects, \(tape[0].count) values are there",
+                offset: tape[1].offset)
         }
         var definitionIndex = 2
         var valueIndex = 1
@@ -77,7 +80,8 @@ struct PushBody {
         registers.reserveCapacity(objects)
         for position in 0..<objects {
             guard let definition = definition(at: definitionIndex) else {
-                throw WireError(.malformed, "entry \(position) of the list is no object", offset: tape[definitionIndex].offset)
+                throw WireError(
+                    .malformed, "entry \(position) of the list is no object", offset: tape[definitionIndex].offset)
             }
             if position == 0 {
                 // The first value is the list itself.
@@ -185,7 +189,8 @@ struct PushBody {
 
     private mutating func apply(_ scalerUnit: ScalerUnit, to register: inout Register) {
         guard abs(Int(scalerUnit.scaler)) <= Limits.scaler else {
-            warnings.append("\(register.code ?? "a value") has the impossible scaler \(scalerUnit.scaler): left as sent")
+            warnings.append(
+                "\(register.code ?? "a value") has the impossible scaler \(scalerUnit.scaler): left as sent")
             return
         }
         register.unit = scalerUnit.unit

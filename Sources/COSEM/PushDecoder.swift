@@ -95,7 +95,9 @@ public struct PushDecoder: Framer {
         _ reader: inout WireReader, of bytes: [UInt8], ciphering: Ciphering?
     ) throws(WireError) {
         let offset = reader.offset
-        guard let tag = reader.peek() else { throw WireError(.truncated, "no message behind the header", offset: offset) }
+        guard let tag = reader.peek() else {
+            throw WireError(.truncated, "no message behind the header", offset: offset)
+        }
         switch tag {
         case DataNotification.tag:
             report(blocks.abandon())
@@ -171,7 +173,8 @@ public enum PushIdentity {
     public static func identity(of registers: [Register], systemTitle: [UInt8]? = nil) -> MeterIdentity {
         var identity = MeterIdentity()
         for (quantity, isLogicalName) in identifying {
-            guard case .text(let text)? = registers.first(where: { $0.obis?.quantity == quantity })?.value, !text.isEmpty
+            guard case .text(let text)? = registers.first(where: { $0.obis?.quantity == quantity })?.value,
+                !text.isEmpty
             else { continue }
             if identity.id == nil { identity.id = text }
             if isLogicalName { identity.manufacturer = flag(text.utf8.prefix(3)) }
@@ -183,7 +186,9 @@ public enum PushIdentity {
 
     /// Three capital letters of the FLAG registry; nil for anything else.
     private static func flag(_ bytes: some Collection<UInt8>) -> String? {
-        guard bytes.count == 3, bytes.allSatisfy({ (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }) else { return nil }
+        guard bytes.count == 3, bytes.allSatisfy({ (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }) else {
+            return nil
+        }
         return String(decoding: bytes, as: UTF8.self)
     }
 

@@ -123,6 +123,9 @@ extension ConfigurationReading {
         let choices: [HomeAssistant.Discovery] = [.device, .entity, .off]
         if let discovery = section["discovery"]?.choice("kind of discovery", choices.map { ($0.rawValue, $0) }) {
             result.discovery = discovery
+            if discovery != .off {
+                section["discovery"]?.warn("has no effect yet: this version publishes no discovery messages")
+            }
         }
         result.prefix = section["prefix"].flatMap(topic) ?? result.prefix
         return result
@@ -139,8 +142,7 @@ extension ConfigurationReading {
                 keep.duration(in: .seconds(60)...(.seconds(36_500 * 86_400)), examples: "365d") ?? journal.keep
         }
         if let size = section["max_size"]?.size(atLeast: 8 << 20, examples: "1GiB") { journal.maxSize = size }
-        let policies: [JournalConfiguration.WhenFull] = [.dropOldest, .dropNewest]
-        if let policy = section["when_full"]?.choice("policy", policies.map { ($0.rawValue, $0) }) {
+        if let policy = section["when_full"]?.choice("policy", [("drop_oldest", JournalConfiguration.WhenFull.dropOldest)]) {
             journal.whenFull = policy
         }
         journal.sync = section["sync"].flatMap(sync) ?? journal.sync
@@ -153,6 +155,7 @@ extension ConfigurationReading {
             return value.choice("way to sync", [("commit", JournalConfiguration.Sync.commit)])
         }
         guard let section = value.section("sync", keys: ["every"]) else { return nil }
+        value.warn("has no effect yet: this version syncs every reading before it counts as accepted")
         let every = section.required("every", example: "1s")
         return every?.duration(in: .milliseconds(100)...(.seconds(60)), examples: "1s").map { .every($0) }
     }

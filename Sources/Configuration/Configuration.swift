@@ -125,8 +125,6 @@ public struct JournalConfiguration: Sendable, Equatable {
     public enum WhenFull: String, Sendable, Equatable {
         /// The oldest reading makes way, published ones first.
         case dropOldest = "drop_oldest"
-        /// The new reading is given up.
-        case dropNewest = "drop_newest"
     }
 
     /// When a reading is on the disk.

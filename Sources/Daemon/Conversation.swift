@@ -109,7 +109,9 @@ struct Conversation {
                 }
             }
             if failures >= Self.failuresBeforeReopening { return .unanswered }
-            guard let input = await inputsIterator.next() else { return .lost(TransportError(.cancelled, "shutting down")) }
+            guard let input = await inputsIterator.next() else {
+                return .lost(TransportError(.cancelled, "shutting down"))
+            }
             switch input {
             case .session(let event, let at):
                 if case .received = event { lastHeard = clock.monotonic }

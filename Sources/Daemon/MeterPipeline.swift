@@ -194,7 +194,9 @@ struct MeterFigures: Sendable {
 extension InstallationLimits {
     init(_ limits: MeterLimits) {
         // A contract in kW limits the apparent power at least as much.
-        let power = limits.contractedPower.flatMap { $0.unit.convert($0.value, to: .watt) ?? $0.unit.convert($0.value, to: .voltAmpere) }
+        let power = limits.contractedPower.flatMap {
+            $0.unit.convert($0.value, to: .watt) ?? $0.unit.convert($0.value, to: .voltAmpere)
+        }
         self.init(
             contractedPower: power, fuse: limits.fuse, phases: limits.phases, nominalVoltage: limits.nominalVoltage)
     }

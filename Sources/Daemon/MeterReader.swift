@@ -90,7 +90,8 @@ struct MeterReader: Sendable {
         case .finished: await failed(TransportError(.closed, "the other side closed the connection"))
         case .lost(let error): await failed(error)
         case .silent(let duration):
-            log.say("silent", .warning, "Nothing was heard for \(duration.components.seconds) s: the port is opened anew.")
+            log.say(
+                "silent", .warning, "Nothing was heard for \(duration.components.seconds) s: the port is opened anew.")
         case .unanswered:
             log.say("unanswered", .warning, "The meter does not answer: the port is opened anew.")
         }

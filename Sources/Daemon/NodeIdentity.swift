@@ -23,7 +23,9 @@ enum NodeIdentity {
     static func sanitized(_ hostName: String) -> String {
         let label = hostName.prefix { $0 != "." }
         let name = label.unicodeScalars.map { scalar -> Character in
-            let isAllowed = scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || scalar == "-" || scalar == "_")
+            let isAllowed =
+                scalar.isASCII
+                && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || scalar == "-" || scalar == "_")
             return isAllowed ? Character(scalar) : "-"
         }
         return name.isEmpty ? "obisd" : String(name.prefix(64))

@@ -27,6 +27,8 @@ struct Overseer: Service {
                 let now = clock.monotonic
                 if lastInfo.map({ now - $0 >= Self.infoInterval }) ?? true {
                     lastInfo = now
+                    // A journal that gets no readings ages as well.
+                    await journal.retain()
                     live.set(topics.info, await info(startedAt: startedAt).json())
                 }
             } while (try? await Task.sleep(for: Self.tick)) != nil

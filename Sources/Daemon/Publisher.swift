@@ -69,7 +69,9 @@ final class Publisher: Service {
         }
     }
 
-    private func loop(_ queue: PublishQueue, _ events: AsyncStream<Event>, _ sink: AsyncStream<Event>.Continuation) async {
+    private func loop(_ queue: PublishQueue, _ events: AsyncStream<Event>, _ sink: AsyncStream<Event>.Continuation)
+        async
+    {
         var queue = queue
         var pace = Pace(drainRate)
         for await event in events {

@@ -60,6 +60,7 @@ extension Duration {
     /// Whole milliseconds, at the ends of the range where they would not fit.
     var milliseconds: Int64 {
         let (seconds, overflow) = components.seconds.multipliedReportingOverflow(by: 1000)
-        return overflow ? (components.seconds < 0 ? .min : .max) : seconds + components.attoseconds / 1_000_000_000_000_000
+        return overflow
+            ? (components.seconds < 0 ? .min : .max) : seconds + components.attoseconds / 1_000_000_000_000_000
     }
 }

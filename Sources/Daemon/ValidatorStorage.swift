@@ -33,7 +33,8 @@ extension ValidatorState {
             (code.description, StoredState.StoredCounter(value: counter.value.description, below: counter.below))
         }
         let stored = StoredState(
-            device: device, counters: Dictionary(counters) { first, _ in first }, invocationCounters: invocationCounters)
+            device: device, counters: Dictionary(counters) { first, _ in first }, invocationCounters: invocationCounters
+        )
         return (try? JSONEncoder().encode(stored)).map { [UInt8]($0) } ?? []
     }
 }

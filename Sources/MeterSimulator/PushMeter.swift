@@ -152,7 +152,9 @@ public struct PushMeter: Sendable {
 
     /// General-glo-ciphering under suite 0, with a tag where there is an authentication key.
     private func encrypt(_ plain: [UInt8], with key: Secret) -> [UInt8] {
-        let title = Self.manufacturer + [0x67, 0x72] + Self.bigEndian(UInt32(truncatingIfNeeded: configuration.serial.hashed)).suffix(3)
+        let title =
+            Self.manufacturer + [0x67, 0x72]
+            + Self.bigEndian(UInt32(truncatingIfNeeded: configuration.serial.hashed)).suffix(3)
         let control: UInt8 = configuration.authenticationKey == nil ? 0x20 : 0x30
         var associated: [UInt8] = []
         configuration.authenticationKey?.withBytes { associated = [control] + $0 }

@@ -39,9 +39,12 @@ public struct SimulatedMeter: Sendable {
 
     // MARK: Pushing
 
-    private func push(_ configuration: PushMeter.Configuration, every interval: Duration, over line: some MeterLine) async {
+    private func push(_ configuration: PushMeter.Configuration, every interval: Duration, over line: some MeterLine)
+        async
+    {
         // A counter that rises with the clock also rises from one run to the next.
-        var meter = PushMeter(configuration: configuration, counter: UInt32(truncatingIfNeeded: Int(Date().timeIntervalSince1970)))
+        var meter = PushMeter(
+            configuration: configuration, counter: UInt32(truncatingIfNeeded: Int(Date().timeIntervalSince1970)))
         let clock = ContinuousClock()
         var due = clock.now
         while !Task.isCancelled {

@@ -49,7 +49,8 @@ public struct Reading: Hashable, Sendable {
     public var registerKeys: [String] {
         var seen: [String: Int] = [:]
         return registers.map { register in
-            var key = register.obis?.description ?? register.printedCode ?? register.index.map { "index:\($0)" } ?? "value"
+            var key =
+                register.obis?.description ?? register.printedCode ?? register.index.map { "index:\($0)" } ?? "value"
             let count = seen[key, default: 0] + 1
             seen[key] = count
             if count > 1 { key += "#\(count)" }

@@ -35,7 +35,10 @@ public struct Validator: Sendable {
     public private(set) var state: ValidatorState
 
     /// - Parameter serial: the number of the meter that is expected here; nil accepts any.
-    public init(limits: InstallationLimits = InstallationLimits(), serial: String? = nil, state: ValidatorState = ValidatorState()) {
+    public init(
+        limits: InstallationLimits = InstallationLimits(), serial: String? = nil,
+        state: ValidatorState = ValidatorState()
+    ) {
         plausibility = Plausibility(limits: limits)
         self.serial = serial
         self.state = state
@@ -50,7 +53,9 @@ public struct Validator: Sendable {
         checkInvocationCounter(telegram, &issues)
         if telegram.meterTime?.isDoubtful == true {
             issues.append(
-                QualityIssue(register: nil, level: .warning, code: .clockDoubtful, text: "the meter says that its clock is not right"))
+                QualityIssue(
+                    register: nil, level: .warning, code: .clockDoubtful,
+                    text: "the meter says that its clock is not right"))
         }
         for (register, key) in zip(telegram.registers, keys) {
             if let issue = judge(register, key: key, isExpected: isExpected) { issues.append(issue) }
@@ -127,7 +132,8 @@ extension Telegram {
             .init(c: 42, d: 0, e: 0), .init(c: 96, d: 1, e: 0), .init(c: 96, d: 1, e: 1), .init(c: 0, d: 0, e: 0),
             .init(c: 96, d: 1, e: 255), .init(c: 0, d: 0, e: 5),
         ]
-        let names = registers.filter { $0.obis.map { identifying.contains($0.quantity) } ?? false }.compactMap(\.plainText)
+        let names = registers.filter { $0.obis.map { identifying.contains($0.quantity) } ?? false }.compactMap(
+            \.plainText)
         return ([meter.id].compactMap { $0 } + names).contains { significant($0) == significant(serial) }
     }
 }
@@ -145,6 +151,7 @@ extension Register {
 extension ObisCode {
     /// Energy of the current period in one direction or quadrant, in all or by tariff: only ever rises.
     fileprivate var isRisingCounter: Bool {
-        a == 1 && d == 8 && f == 255 && ((1...10).contains(c) || (21...30).contains(c) || (41...50).contains(c) || (61...70).contains(c))
+        a == 1 && d == 8 && f == 255
+            && ((1...10).contains(c) || (21...30).contains(c) || (41...50).contains(c) || (61...70).contains(c))
     }
 }

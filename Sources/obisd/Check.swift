@@ -35,7 +35,8 @@ struct Check: AsyncParsableCommand {
             return nil
         }
         guard unsafe access(path, R_OK | W_OK) != 0 else { return nil }
-        return "meter \(meter.id): \(path) may not be read and written; add the user to the group that owns it (often dialout)"
+        return
+            "meter \(meter.id): \(path) may not be read and written; add the user to the group that owns it (often dialout)"
     }
 
     private func connect(to broker: Broker) async throws {

@@ -16,10 +16,14 @@ struct Decode: ParsableCommand {
     enum Format: String, CaseIterable, ExpressibleByArgument { case text, json }
     enum Input: String, CaseIterable, ExpressibleByArgument { case auto, hex, raw }
 
-    @Option(name: [.customLong("protocol"), .short], help: "The protocol: \(ProtocolRegistry.all.map(\.name).joined(separator: ", ")).")
+    @Option(
+        name: [.customLong("protocol"), .short],
+        help: "The protocol: \(ProtocolRegistry.all.map(\.name).joined(separator: ", ")).")
     var protocolName: String
 
-    @Option(name: .long, help: ArgumentHelp("The encryption key: 32 hexadecimal digits, or a file with them.", valueName: "HEX|@FILE"))
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The encryption key: 32 hexadecimal digits, or a file with them.", valueName: "HEX|@FILE"))
     var key: KeyArgument?
 
     @Option(name: .long, help: ArgumentHelp("The authentication key.", valueName: "HEX|@FILE"))
@@ -49,7 +53,8 @@ struct Decode: ParsableCommand {
 
     func run() throws {
         guard let meterProtocol = ProtocolRegistry.named(protocolName) else { throw ExitCode.validationFailure }
-        let settings = ProtocolSettings(profile: try loadProfile(), encryptionKey: key?.secret, authenticationKey: authKey?.secret)
+        let settings = ProtocolSettings(
+            profile: try loadProfile(), encryptionKey: key?.secret, authenticationKey: authKey?.secret)
         var hasFailed = false
         for file in files.isEmpty ? ["-"] : files {
             let report = DecodeReport(
@@ -67,7 +72,8 @@ struct Decode: ParsableCommand {
         let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, requiresCredentials: false)
         let profiles = try config.map { Array(try loader.load(path: $0).profiles.values) } ?? ShippedProfiles.all
         guard let found = profiles.first(where: { $0.name == profile }) else {
-            throw ValidationError("no profile '\(profile)'; there are \(profiles.map(\.name).sorted().joined(separator: ", "))")
+            throw ValidationError(
+                "no profile '\(profile)'; there are \(profiles.map(\.name).sorted().joined(separator: ", "))")
         }
         return found
     }
@@ -75,7 +81,9 @@ struct Decode: ParsableCommand {
     private func bytes(of file: String) throws -> [UInt8] {
         let data: Data
         do {
-            data = try file == "-" ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: file))
+            data =
+                try file == "-"
+                ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: file))
         } catch {
             Output.note("\(file): cannot be read: \(error.localizedDescription)")
             throw Exit.noInput
@@ -101,7 +109,9 @@ struct KeyArgument: ExpressibleByArgument {
     init?(argument: String) {
         let text: String
         if argument.hasPrefix("@") {
-            guard let content = try? String(contentsOfFile: String(argument.dropFirst()), encoding: .utf8) else { return nil }
+            guard let content = try? String(contentsOfFile: String(argument.dropFirst()), encoding: .utf8) else {
+                return nil
+            }
             text = content
         } else {
             text = argument

@@ -118,7 +118,10 @@ struct DecodeResult {
         case .success(let telegram):
             var lines = ["\(file): \(Self.title(telegram))"]
             let rows = telegram.registers.map { register in
-                (register.code ?? register.index.map { "#\($0)" } ?? "", Self.shown(register.value), register.unit?.symbol ?? "")
+                (
+                    register.code ?? register.index.map { "#\($0)" } ?? "", Self.shown(register.value),
+                    register.unit?.symbol ?? ""
+                )
             }
             let width = (rows.map(\.0.count).max() ?? 0, rows.map(\.1.count).max() ?? 0)
             for (name, value, unit) in rows {

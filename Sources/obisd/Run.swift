@@ -8,7 +8,8 @@ struct Run: AsyncParsableCommand {
 
     @OptionGroup var options: ConfigurationOptions
 
-    @Option(name: .long, help: "The least important messages that are logged: trace, debug, info, notice, warning, error.")
+    @Option(
+        name: .long, help: "The least important messages that are logged: trace, debug, info, notice, warning, error.")
     var logLevel: Logger.Level = .info
 
     func run() async throws {

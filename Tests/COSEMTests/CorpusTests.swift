@@ -70,23 +70,34 @@ enum Expectation {
 
     private static func deviation(of register: Register, from wanted: [String: Any]) -> String? {
         let code = wanted["obis"] as? String
-        guard register.obis?.description == code else { return "named \(register.code ?? "none") instead of \(code ?? "none")" }
-        if let unit = wanted["unit"] as? String, register.unit?.symbol != unit { return "unit \(register.unit?.symbol ?? "none")" }
+        guard register.obis?.description == code else {
+            return "named \(register.code ?? "none") instead of \(code ?? "none")"
+        }
+        if let unit = wanted["unit"] as? String, register.unit?.symbol != unit {
+            return "unit \(register.unit?.symbol ?? "none")"
+        }
         switch register.value {
         case .number(let number):
-            if let text = wanted["value_text"] as? String { return number == FixedDecimal(text) ? nil : "\(number) instead of \(text)" }
-            guard let value = wanted["value"] as? NSNumber else { return "a number instead of \(wanted["value"] ?? "nothing")" }
+            if let text = wanted["value_text"] as? String {
+                return number == FixedDecimal(text) ? nil : "\(number) instead of \(text)"
+            }
+            guard let value = wanted["value"] as? NSNumber else {
+                return "a number instead of \(wanted["value"] ?? "nothing")"
+            }
             return number == FixedDecimal(value.stringValue) ? nil : "\(number) instead of \(value)"
         case .text(let text), .wide(let text):
             return text == wanted["value"] as? String || text == (wanted["hex"] as? String)?.lowercased()
                 ? nil : "\(text) instead of \(wanted["value"] ?? "nothing")"
         case .time(let time):
-            return time.local == wanted["value"] as? String ? nil : "\(time.local) instead of \(wanted["value"] ?? "nothing")"
+            return time.local == wanted["value"] as? String
+                ? nil : "\(time.local) instead of \(wanted["value"] ?? "nothing")"
         case .flag(let flag):
-            return "\(flag)".capitalized == wanted["value"] as? String || (wanted["value"] as? NSNumber)?.boolValue == flag
+            return "\(flag)".capitalized == wanted["value"] as? String
+                || (wanted["value"] as? NSNumber)?.boolValue == flag
                 ? nil : "\(flag) instead of \(wanted["value"] ?? "nothing")"
         case .unavailable:
-            return wanted["value"] is NSNull || wanted["value"] == nil ? nil : "unavailable instead of \(wanted["value"] ?? "nothing")"
+            return wanted["value"] is NSNull || wanted["value"] == nil
+                ? nil : "unavailable instead of \(wanted["value"] ?? "nothing")"
         }
     }
 }
@@ -94,6 +105,8 @@ enum Expectation {
 extension Corpus.Case {
     /// The times of the message headers, as an independent decoder reads them.
     var headerTimes: [String] {
-        ((json["messages"] as? [[String: Any]]) ?? []).compactMap { ($0["apdu"] as? [String: Any])?["timestamp"] as? String }
+        ((json["messages"] as? [[String: Any]]) ?? []).compactMap {
+            ($0["apdu"] as? [String: Any])?["timestamp"] as? String
+        }
     }
 }

@@ -49,7 +49,7 @@ struct ConfigurationTests {
               base_topic: energy/house
               drain_rate: unlimited
             home_assistant: {discovery: off, prefix: ha}
-            journal: {path: /data/j.db, keep: 30d, max_size: 64MiB, when_full: drop_newest, sync: {every: 1s}}
+            journal: {path: /data/j.db, keep: 30d, max_size: 64MiB, when_full: drop_oldest, sync: {every: 1s}}
             meters: []
             """
         let configuration = try loader(files).load(text: text, file: "/etc/obisd/obisd.yaml")
@@ -62,11 +62,11 @@ struct ConfigurationTests {
         #expect(configuration.broker == expected)
         #expect(configuration.homeAssistant == HomeAssistant(discovery: .off, prefix: "ha"))
         let journal = JournalConfiguration(
-            path: "/data/j.db", keep: .seconds(2_592_000), maxSize: 67_108_864, whenFull: .dropNewest,
+            path: "/data/j.db", keep: .seconds(2_592_000), maxSize: 67_108_864, whenFull: .dropOldest,
             sync: .every(.seconds(1)))
         #expect(configuration.journal == journal)
         let warnings = configuration.warnings.map { "\($0.line):\($0.column) \($0.key)" }
-        #expect(warnings == ["1:1 ", "7:13 broker.protocol"])
+        #expect(warnings == ["1:1 ", "7:13 broker.protocol", "14:81 journal.sync"])
     }
 
     @Test("TLS moves the default port")

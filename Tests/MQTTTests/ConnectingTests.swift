@@ -22,20 +22,17 @@ struct ConnectingTests {
         await client.stop()
     }
 
-    @Test("the first failure is logged, then every tenth", .timeLimit(.minutes(1)))
-    func logsSparingly() async throws {
-        let log = LogRecord()
-        // Taken, but nobody listens.
-        let port = try MosquittoBroker.freePort()
-        let holder = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(holder) }
-        try #require(MosquittoBroker.bind(holder, to: port))
-        let client = try startClient(
-            BrokerSettings(host: "127.0.0.1", port: port, clientID: "c"), logger: log.logger)
-        for _ in 1...20 { _ = try await client.disconnected() }
-        await client.stop()
-        #expect(log.warnings.count { $0.contains("cannot be reached") } == 3)
-        #expect(log.warnings.contains { $0.contains("\"attempts\": 10") })
+    @Test("the first failure is logged, then every tenth, and every change")
+    func logsSparingly() {
+        let record = LogRecord()
+        let settings = BrokerSettings(host: "127.0.0.1", port: 1, clientID: "c")
+        let log = ConnectionLog(record.logger, settings: settings)
+        func fail(_ why: Disconnection) { log.disconnected(why, wasStable: false, retryIn: .seconds(1)) }
+        for _ in 1...20 { fail(.unreachable(settings, why: "Connection refused")) }
+        #expect(record.warnings.count == 3)
+        #expect(record.warnings.contains { $0.contains("\"attempts\": 10") })
+        fail(.unreachable(settings, why: "No route to host"))
+        #expect(record.warnings.count == 4)
     }
 
     @Test("a name without an address is reported as such")

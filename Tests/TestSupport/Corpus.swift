@@ -41,9 +41,12 @@ public struct Corpus {
                 let json = try JSONSerialization.jsonObject(with: data) as? [String: Any] ?? [:]
                 let dataFile = json["data"] as? String ?? ""
                 let content = try Data(contentsOf: folder.appendingPathComponent(dataFile))
-                let bytes = dataFile.hasSuffix(".hex") ? Self.bytes(hex: String(decoding: content, as: UTF8.self)) : [UInt8](content)
+                let bytes =
+                    dataFile.hasSuffix(".hex")
+                    ? Self.bytes(hex: String(decoding: content, as: UTF8.self)) : [UInt8](content)
                 return Case(
-                    name: String(file.dropLast(5)), bytes: bytes, isValid: json["kind"] as? String == "valid", json: json)
+                    name: String(file.dropLast(5)), bytes: bytes, isValid: json["kind"] as? String == "valid",
+                    json: json)
             }
     }
 

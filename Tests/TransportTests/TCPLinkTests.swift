@@ -1,3 +1,4 @@
+import Glibc
 import MeterSimulator
 import Testing
 import Wire
@@ -46,14 +47,13 @@ struct TCPLinkTests {
 
     @Test("nobody listening is refused, and the same address works when somebody does")
     func reconnect() async throws {
-        let first = try await TCPServer()
-        await first.close()
+        let held = try HeldPort()
         let error = await #expect(throws: TransportError.self) {
-            try await opener.open(.tcp(host: "127.0.0.1", port: first.port), logger: logger)
+            try await opener.open(.tcp(host: "127.0.0.1", port: held.port), logger: logger)
         }
         #expect(error?.code == .refused)
-        #expect(error?.message.contains("tcp://127.0.0.1:\(first.port)") == true)
-        let second = try await TCPServer(port: first.port)
+        #expect(error?.message.contains("tcp://127.0.0.1:\(held.port)") == true)
+        let second = try await TCPServer(port: held.port)
         let (link, meter) = try await connect(second)
         await meter.send([1])
         #expect(try await link.inbound.bytes(1) == [1])
@@ -176,4 +176,29 @@ struct TCPLinkTests {
         #expect(await meter.inbound.bytes(1) == [])
         await server.close()
     }
+}
+
+/// A port that is taken, so that no other test gets it, and that nobody listens on.
+private final class HeldPort {
+    let port: Int
+    private let descriptor: Int32
+
+    init() throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var yes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                bind(descriptor, address, length) == 0 && getsockname(descriptor, address, &length) == 0
+            }
+        }
+        try #require(isBound)
+        port = Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    deinit { close(descriptor) }
 }
