@@ -177,11 +177,8 @@ struct PushBody {
         let value = reader.value(at: index)
         var register = Register(obis: obis, value: value, index: position)
         switch value {
-        case .number: register.wireValue = value
-        case .wide:
-            register.wireValue = value
-            warnings.append("\(obis?.description ?? "a value") has more digits than 64 bits hold (wide)")
-        default: break
+        case .number, .wide: register.wireValue = value
+        case .text, .flag, .time, .unavailable: break
         }
         if let scalerUnit { apply(scalerUnit, to: &register) }
         registers.append(register)

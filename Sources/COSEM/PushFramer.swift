@@ -90,6 +90,7 @@ struct PushFramer: Framer {
         case .incomplete:
             guard rest == .isCut else { return .needsMore }
             guard buffer.count > 1 else { return spareFlag() }
+            claimed = max(claimed, buffer.streamOffset + buffer.count)
             return reject(WireError(.truncated, "the frame ends after \(buffer.count) bytes"))
         case .none(let isHeader):
             guard isHeader, buffer.streamOffset >= claimed else {
@@ -119,8 +120,9 @@ struct PushFramer: Framer {
     private mutating func noise(from start: Int) -> Step {
         var end = start
         while let byte = buffer[end], byte != HDLCFrame.flag, byte != MasterBeat.start { end += 1 }
+        let isRestOfDamagedFrame = buffer.streamOffset < claimed
         take(end)
-        return .output(.noise(end))
+        return isRestOfDamagedFrame ? .consumed : .output(.noise(end))
     }
 
     /// Only the first byte is given up: a frame may begin inside of the damaged one.

@@ -15,7 +15,8 @@ public enum NamedMapping {
                 isUsable(index), found[code.mappedQuantity] == nil
             else { continue }
             // A power factor has no unit; everything else without one is unknown.
-            guard let unit = register.unit ?? (code.mappedQuantity == powerFactor ? .other("") : nil) else { continue }
+            let isPowerFactor = code.mappedQuantity == powerFactor && register.isScaled
+            guard let unit = register.unit ?? (isPowerFactor ? .other("") : nil) else { continue }
             found[code.mappedQuantity] = (number, unit)
         }
         var values = NamedValues()
@@ -64,6 +65,13 @@ public enum NamedMapping {
         case .thdVoltage: direct(12, 7, 124)
         case .thdCurrent: direct(11, 7, 124)
         }
+    }
+}
+
+extension Register {
+    /// Whether the scale is known: printed with its decimals, or moved from the number as sent.
+    fileprivate var isScaled: Bool {
+        wireValue == nil || value.number?.exponent != wireValue?.number?.exponent
     }
 }
 

@@ -63,4 +63,11 @@ public struct Telegram: Hashable, Sendable {
         self.ciphering = ciphering
         self.warnings = warnings
     }
+
+    /// What was odd, with the numbers that are kept as text because 64 bits do not hold them.
+    public var allWarnings: [String] {
+        warnings
+            + registers.filter { if case .wide = $0.value { true } else { false } }
+            .map { "wide: \($0.code ?? "a value") has more digits than 64 bits hold" }
+    }
 }

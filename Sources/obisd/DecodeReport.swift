@@ -89,7 +89,7 @@ struct DecodeResult {
         }
         json.key("warnings")
         json.array { json in
-            for warning in telegram.warnings { json.string(warning) }
+            for warning in telegram.allWarnings { json.string(warning) }
         }
     }
 
@@ -127,7 +127,7 @@ struct DecodeResult {
             for (name, value, unit) in rows {
                 lines.append("  \(Self.padded(name, width.0))  \(Self.padded(value, -width.1))  \(unit)")
             }
-            lines += telegram.warnings.map { "  warning: \($0)" }
+            lines += telegram.allWarnings.map { "  warning: \($0)" }
             return Array((lines.joined(separator: "\n") + "\n").utf8)
         }
     }

@@ -1,0 +1,143 @@
+import IEC62056
+import MeterSimulator
+import Metering
+import OBIS
+import Wire
+
+/// One whole message of a simulated meter, as it stands on the wire.
+struct Recording: Sendable, CustomStringConvertible {
+    let protocolName: String
+    /// What is special about it.
+    let name: String
+    let settings: ProtocolSettings
+    let bytes: [UInt8]
+    /// What stands between two messages of a good line.
+    var pause: [UInt8] = []
+
+    var description: String { "\(protocolName), \(name)" }
+
+    func makeDecoder() throws -> any Framer<Telegram> {
+        guard let meterProtocol = ProtocolRegistry.named(protocolName) else { throw NoSuchProtocol(name: protocolName) }
+        return meterProtocol.makeDecoder(settings)
+    }
+
+    struct NoSuchProtocol: Error {
+        let name: String
+    }
+}
+
+/// What the simulator says in each protocol. A protocol without an entry fails the conformance suite.
+enum Recordings {
+    static let all: [Recording] = pushes + readouts
+
+    // MARK: Pushes
+
+    static let encryptionKey = Secret((0..<16).map { UInt8($0) })
+    static let authenticationKey = Secret((0..<16).map { 0xD0 + UInt8($0) })
+
+    private static let pushes: [Recording] = PushMeter.List.allCases.flatMap { list in
+        [push(list, "plain"), push(list, "20", encryptionKey), push(list, "30", encryptionKey, authenticationKey)]
+    }
+
+    static func push(
+        _ list: PushMeter.List, _ name: String, _ encryption: Secret? = nil, _ authentication: Secret? = nil
+    ) -> Recording {
+        var meter = PushMeter(
+            configuration: PushMeter.Configuration(
+                list: list, encryptionKey: encryption, authenticationKey: authentication),
+            counter: 0x123)
+        let bytes = meter.push(Household(seed: 7), time: MeterTime(localSeconds: 1_768_480_496))
+        return Recording(
+            protocolName: "dlms-push", name: "\(list.rawValue) \(name)",
+            settings: ProtocolSettings(encryptionKey: encryption, authenticationKey: authentication),
+            bytes: Array(bytes.dropLast(PushMeter.beat.count)), pause: PushMeter.beat)
+    }
+
+    // MARK: Readouts
+
+    private static let readouts: [Recording] = [300, 9600].map { baud in
+        Recording(
+            protocolName: "iec62056-21", name: "\(baud) baud", settings: ProtocolSettings(),
+            bytes: conversation(offeredBaud: baud))
+    }
+
+    /// What the meter sends from the sign-on to the end of the readout.
+    private static func conversation(offeredBaud: Int) -> [UInt8] {
+        var meter = OpticalMeter(configuration: .init(manufacturer: "LGZ", offeredBaud: offeredBaud)) {
+            [
+                .init("F.F", "00"), .init("0.0", "        87654321"), .init("C.1.0", "87654321"),
+                .init("0.9.1", "133456"), .init("0.9.2", "260115"),
+                .init("1.8.0", "001234.567", unit: "kWh"), .init("2.8.0", "000089.012", unit: "kWh"),
+                .init("16.7", "-00.480", unit: "kW"), .init("32.7", "231", unit: "V"),
+                .init("31.7", "002.15", unit: "A"),
+            ]
+        }
+        guard let rate = SignOnMode.rateCharacter(baud: offeredBaud) else { return [] }
+        let actions =
+            meter.receive(SignOn.request(address: "")) + meter.timer()
+            + meter.receive(SignOn.acknowledgement(rateCharacter: rate)) + meter.timer()
+        return actions.flatMap { action -> [UInt8] in
+            if case .send(let bytes) = action { bytes } else { [] }
+        }
+    }
+}
+
+/// Feeds a decoder of any protocol.
+struct Findings {
+    var telegrams: [Telegram] = []
+    var errors: [WireError] = []
+    var noise = 0
+    var isIdleAtEnd = false
+
+    /// - Parameters:
+    ///   - chunks: as they arrive; the decoder gets them one after the other.
+    ///   - silences: after which chunks the line falls silent; the end of all is always one.
+    init(_ recording: Recording, _ chunks: [[UInt8]], silences: Set<Int> = []) throws {
+        var decoder = try recording.makeDecoder()
+        for (index, chunk) in chunks.enumerated() {
+            decoder.append(chunk)
+            collect(from: &decoder)
+            if silences.contains(index) || index == chunks.count - 1 {
+                decoder.finish()
+                collect(from: &decoder)
+            }
+        }
+        isIdleAtEnd = decoder.isIdle
+    }
+
+    private mutating func collect(from decoder: inout any Framer<Telegram>) {
+        while let output = decoder.next() {
+            switch output {
+            case .frame(let telegram): telegrams.append(telegram)
+            case .rejected(let error, _): errors.append(error)
+            case .noise(let count): noise += count
+            }
+        }
+    }
+}
+
+extension Telegram {
+    /// What is protected by the check of a message: the values, not the maker's name before them.
+    var content: [String] {
+        registers.map { "\($0.code ?? "-") \($0.value) \($0.unit?.symbol ?? "") \($0.text ?? "") \($0.index ?? -1)" }
+    }
+}
+
+/// Equal seeds give equal noise.
+struct SeededNoise: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
+        return z ^ z >> 31
+    }
+
+    mutating func bytes(_ count: Int) -> [UInt8] {
+        (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) }
+    }
+}
