@@ -34,15 +34,16 @@ struct Conversation {
         case unanswered
     }
 
-    private enum Input: Sendable {
-        case session(SessionEvent, at: Timestamp)
+    fileprivate enum Input: Sendable {
+        case received([UInt8], at: Timestamp)
+        /// It is time to read a polled meter.
+        case poll
         /// An armed timer; the number tells an old one.
         case timer(Int)
         case ended(TransportError?)
         case look
     }
 
-    private static let failuresBeforeReopening = 3
     private static let lookInterval = Duration.seconds(5)
 
     /// Runs until the link is lost or the task is cancelled.
@@ -52,7 +53,8 @@ struct Conversation {
             group.addTask { await listen(into: inputs) }
             group.addTask { await look(into: inputs) }
             if let schedule { group.addTask { await poll(schedule, into: inputs) } }
-            let end = await decide(session, inputs)
+            var dialogue = Dialogue(self, session, inputs)
+            let end = await dialogue.run(inputs)
             inputs.finish()
             group.cancelAll()
             return end
@@ -65,7 +67,7 @@ struct Conversation {
         do throws(TransportError) {
             var iterator = link.inbound.makeAsyncIterator()
             while let input = try await iterator.next() {
-                await inputs.send(.session(.received(input.bytes), at: clock.timestamp(of: input.arrivedAt)))
+                await inputs.send(.received(input.bytes, at: clock.timestamp(of: input.arrivedAt)))
             }
             await inputs.send(.ended(nil))
         } catch {
@@ -83,95 +85,127 @@ struct Conversation {
             let delay = schedule.delay(now: clock.now, last: last)
             guard (try? await Task.sleep(for: delay)) != nil else { return }
             last = clock.now
-            await inputs.send(.session(.poll, at: clock.now))
-        }
-    }
-
-    // MARK: Deciding
-
-    private func decide(_ session: any Session<Telegram>, _ inputs: AsyncChannel<Input>) async -> End {
-        var session = session
-        var timer = SessionTimer(inputs: inputs)
-        var failures = 0
-        var lastHeard = clock.monotonic
-        var events: [SessionEvent] = [.opened]
-        var arrived = clock.now
-        var inputsIterator = inputs.makeAsyncIterator()
-        defer { timer.disarm() }
-        while true {
-            while !events.isEmpty {
-                for action in session.handle(events.removeFirst()) {
-                    do throws(TransportError) {
-                        try await perform(action, arrived, &timer, &events, &failures)
-                    } catch {
-                        return .lost(error)
-                    }
-                }
-            }
-            if failures >= Self.failuresBeforeReopening { return .unanswered }
-            guard let input = await inputsIterator.next() else {
-                return .lost(TransportError(.cancelled, "shutting down"))
-            }
-            switch input {
-            case .session(let event, let at):
-                if case .received = event { lastHeard = clock.monotonic }
-                arrived = at
-                events = [event]
-            case .timer(let number):
-                if timer.isCurrent(number) { events = [.timer] }
-            case .look:
-                let limit = await pipeline.silenceLimit
-                if schedule == nil, clock.monotonic - lastHeard > limit { return .silent(limit) }
-            case .ended(let error):
-                for action in session.handle(.closed) {
-                    // What was complete is still worth reading; nothing can be sent any more.
-                    if case .send = action { continue }
-                    try? await perform(action, arrived, &timer, &events, &failures)
-                }
-                return error.map { .lost($0) } ?? .finished
-            }
-        }
-    }
-
-    private func perform(
-        _ action: SessionAction<Telegram>, _ arrived: Timestamp, _ timer: inout SessionTimer<Input>,
-        _ events: inout [SessionEvent], _ failures: inout Int
-    ) async throws(TransportError) {
-        switch action {
-        case .send(let bytes):
-            try await link.send(bytes)
-            events.append(.drained)
-        case .setLine(let line): try await link.setLine(line)
-        case .arm(let duration): timer.arm(duration) { .timer($0) }
-        case .disarm: timer.disarm()
-        case .emit(let telegram):
-            await report(.telegram)
-            await pipeline.accept(telegram, capturedAt: arrived)
-        case .reject(let error): await report(.rejected(error))
-        case .noise(let count): await report(.noise(count))
-        case .finished(let error):
-            failures = error == nil ? 0 : failures + 1
-            if let error { await report(.pollFailed(error)) }
+            await inputs.send(.poll)
         }
     }
 }
 
+/// The deciding half of a conversation: its session, the session's timer, and what they have come to.
+private struct Dialogue {
+    private let conversation: Conversation
+    private var session: any Session<Telegram>
+    private var timer: SessionTimer
+    /// When the newest bytes arrived.
+    private var arrived: Timestamp
+    /// The same, monotonic.
+    private var lastHeard: Duration
+    private var pollBegan: Duration?
+    private var failures = 0
+
+    private static let failuresBeforeReopening = 3
+    /// A readout of 20 kB at 300 baud; a meter that drips bytes for longer has had its time.
+    private static let longestPoll = Duration.seconds(900)
+
+    init(_ conversation: Conversation, _ session: any Session<Telegram>, _ inputs: AsyncChannel<Conversation.Input>) {
+        self.conversation = conversation
+        self.session = session
+        timer = SessionTimer(inputs: inputs)
+        arrived = conversation.clock.now
+        lastHeard = conversation.clock.monotonic
+    }
+
+    mutating func run(_ inputs: AsyncChannel<Conversation.Input>) async -> Conversation.End {
+        defer { timer.disarm() }
+        do throws(TransportError) {
+            try await handle(.opened)
+            for await input in inputs {
+                if let end = try await take(input) { return end }
+                if failures >= Self.failuresBeforeReopening { return .unanswered }
+            }
+            return .lost(TransportError(.cancelled, "shutting down"))
+        } catch {
+            return .lost(error)
+        }
+    }
+
+    private mutating func take(_ input: Conversation.Input) async throws(TransportError) -> Conversation.End? {
+        switch input {
+        case .received(let bytes, let at):
+            arrived = at
+            lastHeard = conversation.clock.monotonic
+            try await handle(.received(bytes))
+        case .poll:
+            pollBegan = conversation.clock.monotonic
+            try await handle(.poll)
+        case .timer(let number):
+            if timer.isCurrent(number) { try await handle(.timer) }
+        case .look:
+            return await impatience()
+        case .ended(let error):
+            // What was complete is still worth reading. Nothing can be sent any more, so that failing is no news.
+            try? await handle(.closed)
+            return error.map { .lost($0) } ?? .finished
+        }
+        return nil
+    }
+
+    private func impatience() async -> Conversation.End? {
+        let now = conversation.clock.monotonic
+        if conversation.schedule == nil {
+            let limit = await conversation.pipeline.silenceLimit
+            return now - lastHeard > limit ? .silent(limit) : nil
+        }
+        return pollBegan.map { now - $0 > Self.longestPoll } == true ? .unanswered : nil
+    }
+
+    /// Gives the session an event, and every event that performing its actions brings.
+    private mutating func handle(_ event: SessionEvent) async throws(TransportError) {
+        var events = [event]
+        while !events.isEmpty {
+            for action in session.handle(events.removeFirst()) {
+                if let next = try await perform(action) { events.append(next) }
+            }
+        }
+    }
+
+    private mutating func perform(_ action: SessionAction<Telegram>) async throws(TransportError) -> SessionEvent? {
+        switch action {
+        case .send(let bytes):
+            try await conversation.link.send(bytes)
+            return .drained
+        case .setLine(let line): try await conversation.link.setLine(line)
+        case .arm(let duration): timer.arm(duration)
+        case .disarm: timer.disarm()
+        case .emit(let telegram):
+            await conversation.report(.telegram)
+            await conversation.pipeline.accept(telegram, capturedAt: arrived)
+        case .reject(let error): await conversation.report(.rejected(error))
+        case .noise(let count): await conversation.report(.noise(count))
+        case .finished(let error):
+            pollBegan = nil
+            failures = error == nil ? 0 : failures + 1
+            if let error { await conversation.report(.pollFailed(error)) }
+        }
+        return nil
+    }
+}
+
 /// The one timer of a session. An old timer that fires late is told by its number.
-private struct SessionTimer<Input: Sendable> {
-    let inputs: AsyncChannel<Input>
+private struct SessionTimer {
+    let inputs: AsyncChannel<Conversation.Input>
     private var number = 0
     private var task: Task<Void, Never>?
 
-    init(inputs: AsyncChannel<Input>) {
+    init(inputs: AsyncChannel<Conversation.Input>) {
         self.inputs = inputs
     }
 
-    mutating func arm(_ duration: Duration, _ input: @escaping @Sendable (Int) -> Input) {
+    mutating func arm(_ duration: Duration) {
         disarm()
         let (number, inputs) = (number, inputs)
         task = Task {
             guard (try? await Task.sleep(for: duration)) != nil else { return }
-            await inputs.send(input(number))
+            await inputs.send(.timer(number))
         }
     }
 
