@@ -100,7 +100,10 @@ struct AxdrTape {
             guard count <= type.remaining else { throw WireError(.truncated, "type description", offset: type.offset) }
             for _ in 0..<count { try skipType(&type, depth: depth + 1) }
         case .array:
-            try type.skip(2)
+            // With no elements, a long description could be walked again and again without any data.
+            guard try type.uint16() > 0 else {
+                throw WireError(.malformed, "an array of no elements in a type description", offset: type.offset)
+            }
             try skipType(&type, depth: depth + 1)
         case .compactArray: throw WireError(.malformed, "compact array inside a type description", offset: type.offset)
         default: break
@@ -174,8 +177,11 @@ extension WireReader {
         guard count >= 1, count <= 4 else {
             throw WireError(.malformed, "a length of \(count) bytes", offset: start)
         }
-        var length = 0
-        for _ in 0..<count { length = length << 8 | Int(try uint8()) }
+        var length: UInt32 = 0
+        for _ in 0..<count { length = length << 8 | UInt32(try uint8()) }
+        guard let length = Int(exactly: length) else {
+            throw WireError(.limit, "a length of \(length) bytes", offset: start)
+        }
         return length
     }
 }

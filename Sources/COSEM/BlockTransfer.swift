@@ -31,6 +31,8 @@ struct BlockAssembly {
     private var data: [UInt8] = []
     private var lastNumber: UInt16 = 0
     private var lastBlock: [UInt8] = []
+    /// The block that ended the message before: a repetition of it begins nothing.
+    private var ending: (number: UInt16, data: [UInt8])?
     /// The rest of a message with a gap is passed over without a second report.
     private var isSkipping = false
 
@@ -45,6 +47,7 @@ struct BlockAssembly {
     mutating func add(_ block: GeneralBlock) -> (result: Result, dropped: WireError?) {
         if block.number == 1 { return start(with: block) }
         if block.number == lastNumber, block.data == lastBlock { return (.pending, nil) }
+        if let ending, isEmpty, block.number == ending.number, block.data == ending.data { return (.pending, nil) }
         guard !isSkipping else {
             if block.isLast { reset() }
             return (.pending, nil)
@@ -84,7 +87,10 @@ struct BlockAssembly {
         }
         data += block.data
         guard !block.isLast else {
-            defer { reset() }
+            defer {
+                reset()
+                ending = (block.number, block.data)
+            }
             return (.complete(data), nil)
         }
         lastNumber = block.number
@@ -96,6 +102,7 @@ struct BlockAssembly {
         data = []
         lastNumber = 0
         lastBlock = []
+        ending = nil
         isSkipping = false
     }
 }

@@ -55,8 +55,8 @@ public struct HDLCFrame: Sendable, Hashable {
 enum HDLCCandidate {
     /// A whole frame with right check sequences; `length` counts the opening flag but not the closing one.
     case frame(HDLCFrame, length: Int)
-    /// A plausible beginning; at least this many bytes are needed to say more.
-    case incomplete(needed: Int)
+    /// A plausible beginning that more bytes will decide. `isHeaderRight`: its header check is there and right.
+    case incomplete(isHeaderRight: Bool)
     /// A right header whose frame is damaged. `length` is what the header claims.
     case damaged(WireError, length: Int)
     /// Not the beginning of a frame. `isHeader`: it looked like one, but for the header check.
@@ -69,7 +69,7 @@ enum HDLCCandidate {
         guard available >= 3 else {
             self =
                 available == 2 && bytes[byte: offset + 1] & 0xF0 != 0xA0
-                ? .none(isHeader: false) : .incomplete(needed: 3)
+                ? .none(isHeader: false) : .incomplete(isHeaderRight: false)
             return
         }
         let format = bytes[byte: offset + 1]
@@ -77,7 +77,7 @@ enum HDLCCandidate {
         let length = Int(format & 0x07) << 8 | Int(bytes[byte: offset + 2])
         guard let header = Header(at: offset + 1, length: length, in: bytes) else {
             let isCut = available < 1 + Header.maximumLength && available < 1 + length
-            self = isCut && length >= Header.minimumFrame ? .incomplete(needed: available + 1) : .none(isHeader: false)
+            self = isCut && length >= Header.minimumFrame ? .incomplete(isHeaderRight: false) : .none(isHeader: false)
             return
         }
         self = header.judge(frameAt: offset + 1, isSegmented: format & 0x08 != 0, in: bytes)
@@ -118,12 +118,12 @@ enum HDLCCandidate {
             let behindControl = control + 1
             let hasInformation = behindControl + 2 < end
             if hasInformation {
-                guard behindControl + 2 <= bytes.byteCount else {
-                    return .incomplete(needed: behindControl + 2 - (start - 1))
-                }
+                // Between a frame of one check sequence and one of two, no length is one of a frame.
+                guard behindControl + 4 <= end else { return .none(isHeader: false) }
+                guard behindControl + 2 <= bytes.byteCount else { return .incomplete(isHeaderRight: false) }
                 guard Self.isRight(bytes, start..<behindControl) else { return .none(isHeader: true) }
             }
-            guard end <= bytes.byteCount else { return .incomplete(needed: length + 1) }
+            guard end <= bytes.byteCount else { return .incomplete(isHeaderRight: hasInformation) }
             guard Self.isRight(bytes, start..<(end - 2)) else {
                 let error = WireError(.checksum, "the frame check sequence is wrong")
                 return hasInformation ? .damaged(error, length: length + 1) : .none(isHeader: true)

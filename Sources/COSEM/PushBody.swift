@@ -191,8 +191,19 @@ struct PushBody {
             return
         }
         register.unit = scalerUnit.unit
-        if case .number(let number) = register.value, let scaled = number.scaled(byPowerOfTen: Int(scalerUnit.scaler)) {
-            register.value = .number(scaled)
+        switch register.value {
+        case .number(let number):
+            if let scaled = number.scaled(byPowerOfTen: Int(scalerUnit.scaler)) { register.value = .number(scaled) }
+        case .wide(let digits): register.value = .wide(Self.scaled(digits, byPowerOfTen: Int(scalerUnit.scaler)))
+        default: break
         }
+    }
+
+    /// More digits than 64 bits hold, with the point moved.
+    private static func scaled(_ digits: String, byPowerOfTen power: Int) -> String {
+        guard digits.allSatisfy(\.isNumber) else { return digits }
+        guard power < 0 else { return digits + String(repeating: "0", count: power) }
+        let padded = String(repeating: "0", count: max(0, 1 - power - digits.count)) + digits
+        return padded.dropLast(-power) + "." + padded.suffix(-power)
     }
 }

@@ -74,15 +74,14 @@ public struct PushDecoder: Framer {
 
     /// The messages of one information field: usually one, but meters do put several into a frame, each
     /// behind its own LLC header.
-    private mutating func process(_ bytes: [UInt8]) {
+    ///
+    /// - Parameter isAssembled: whether it came out of blocks; then it is not in blocks again.
+    private mutating func process(_ bytes: [UInt8], isAssembled: Bool = false) {
         var reader = WireReader(bytes.rawSpan)
         do throws(WireError) {
             repeat {
                 if LLC.isHeader(reader) { try reader.skip(LLC.length) }
-                try apdu(&reader, of: bytes, ciphering: nil)
-                guard reader.isAtEnd || LLC.isHeader(reader) else {
-                    throw WireError(.malformed, "\(reader.remaining) bytes behind the message", offset: reader.offset)
-                }
+                try apdu(&reader, of: bytes, ciphering: nil, isAssembled: isAssembled)
             } while !reader.isAtEnd
         } catch {
             report(error)
@@ -92,7 +91,7 @@ public struct PushDecoder: Framer {
     // MARK: Messages
 
     private mutating func apdu(
-        _ reader: inout WireReader, of bytes: [UInt8], ciphering: Ciphering?
+        _ reader: inout WireReader, of bytes: [UInt8], ciphering: Ciphering?, isAssembled: Bool
     ) throws(WireError) {
         let offset = reader.offset
         guard let tag = reader.peek() else {
@@ -100,31 +99,37 @@ public struct PushDecoder: Framer {
         }
         switch tag {
         case DataNotification.tag:
-            report(blocks.abandon())
+            if !isAssembled { report(blocks.abandon()) }
             let notification = try DataNotification(&reader, of: bytes)
             outputs.append(.frame(Self.telegram(notification, ciphering)))
         case GeneralBlock.tag where ciphering == nil:
+            guard !isAssembled else {
+                throw WireError(.malformed, "a block transfer inside of a block transfer", offset: offset)
+            }
             try block(&reader)
         case GeneralCiphering.tag where ciphering == nil:
-            report(blocks.abandon())
-            try open(try GeneralCiphering(&reader))
+            if !isAssembled { report(blocks.abandon()) }
+            let message = try GeneralCiphering(&reader)
+            try requireEnd(reader)
+            try open(message)
         default:
             throw Self.unsupported(tag, at: offset)
         }
     }
 
-    private mutating func block(_ reader: inout WireReader) throws(WireError) {
-        let (result, dropped) = blocks.add(try GeneralBlock(&reader))
-        report(dropped)
-        if case .complete(let message) = result { assembled(message) }
+    /// Another message may follow in the same frame, and nothing else: before one is trusted.
+    private func requireEnd(_ reader: borrowing WireReader) throws(WireError) {
+        guard reader.isAtEnd || LLC.isHeader(reader) else {
+            throw WireError(.malformed, "\(reader.remaining) bytes behind the message", offset: reader.offset)
+        }
     }
 
-    /// A message out of blocks is not in blocks again.
-    private mutating func assembled(_ message: [UInt8]) {
-        guard message.first != GeneralBlock.tag else {
-            return report(WireError(.malformed, "a block transfer inside of a block transfer"))
-        }
-        process(message)
+    private mutating func block(_ reader: inout WireReader) throws(WireError) {
+        let block = try GeneralBlock(&reader)
+        try requireEnd(reader)
+        let (result, dropped) = blocks.add(block)
+        report(dropped)
+        if case .complete(let message) = result { process(message, isAssembled: true) }
     }
 
     private mutating func open(_ message: GeneralCiphering) throws(WireError) {
@@ -133,7 +138,7 @@ public struct PushDecoder: Framer {
             systemTitle: message.systemTitle, securityControl: message.securityControl,
             invocationCounter: message.invocationCounter, isAuthenticated: opened.isAuthenticated)
         var reader = WireReader(opened.plaintext.rawSpan)
-        try apdu(&reader, of: opened.plaintext, ciphering: ciphering)
+        try apdu(&reader, of: opened.plaintext, ciphering: ciphering, isAssembled: true)
     }
 
     private static func unsupported(_ tag: UInt8, at offset: Int) -> WireError {

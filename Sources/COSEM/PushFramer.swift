@@ -17,19 +17,20 @@ struct PushFramer: Framer {
     private var buffer = LinkBuffer()
     /// Nothing was taken from this burst yet.
     private var isAtBurstStart = true
-    /// Where the search for a frame inside of a possible bare message goes on.
+    /// Where the search for a frame inside of a possible message without frame goes on.
     private var searched = 1
     /// Stream offset up to which a damaged frame claimed bytes: a bad header in there is no news.
     private var claimed = 0
-    /// What `finish()` made of the rest; `next()` delivers it.
-    private var rest = Rest.waits
-
-    private enum Rest { case waits, isMessage, isCut }
+    /// The line fell silent behind what waits.
+    private var isFinishing = false
 
     init() {}
 
-    /// A flag alone waits for nothing: it may be the last of the frame before.
-    var isIdle: Bool { buffer.isEmpty || (buffer.count == 1 && buffer[0] == HDLCFrame.flag) }
+    /// A burst that began waits for the silence behind it, since only then a message without frame is
+    /// believed again. A flag alone waits for nothing: it may be the last of the frame before.
+    var isIdle: Bool { isAtBurstStart && (buffer.isEmpty || isFlagAlone) }
+
+    private var isFlagAlone: Bool { buffer.count == 1 && buffer[0] == HDLCFrame.flag }
 
     mutating func append(_ bytes: [UInt8]) {
         buffer.append(bytes)
@@ -43,13 +44,18 @@ struct PushFramer: Framer {
             case .needsMore: return nil
             }
         }
-        rest = .waits
+        if isFinishing { beginBurst() }
         return nil
     }
 
     /// The burst is over: what waits is a bare message, a frame that was cut, or noise.
     mutating func finish() {
-        if !buffer.isEmpty { rest = isAtBurstStart && startsBareMessage ? .isMessage : .isCut }
+        // The flag may be the first of the next frame.
+        if buffer.isEmpty || isFlagAlone { beginBurst() } else { isFinishing = true }
+    }
+
+    private mutating func beginBurst() {
+        isFinishing = false
         isAtBurstStart = true
         searched = 1
     }
@@ -63,10 +69,9 @@ struct PushFramer: Framer {
     // MARK: One step
 
     private mutating func step() -> Step {
-        if rest == .isMessage { return bareMessage() }
         if isAtBurstStart {
             if let step = wrapperMessage() { return step }
-            if startsBareMessage, rest == .waits { return searchInsideBareMessage() }
+            if startsBareMessage { return bareMessage() }
         }
         switch buffer[0] {
         case HDLCFrame.flag: return flag()
@@ -88,7 +93,7 @@ struct PushFramer: Framer {
             claimed = max(claimed, buffer.streamOffset + length)
             return reject(error)
         case .incomplete:
-            guard rest == .isCut else { return .needsMore }
+            guard isFinishing else { return .needsMore }
             guard buffer.count > 1 else { return spareFlag() }
             claimed = max(claimed, buffer.streamOffset + buffer.count)
             return reject(WireError(.truncated, "the frame ends after \(buffer.count) bytes"))
@@ -109,7 +114,7 @@ struct PushFramer: Framer {
 
     private mutating func beat() -> Step {
         guard buffer.count >= MasterBeat.length else {
-            return rest == .isCut || !MasterBeat.isPrefix(buffer.bytes) ? noise(from: 1) : .needsMore
+            return isFinishing || !MasterBeat.isPrefix(buffer.bytes) ? noise(from: 1) : .needsMore
         }
         guard MasterBeat.isWhole(buffer.bytes) else { return noise(from: 1) }
         take(MasterBeat.length)
@@ -135,6 +140,7 @@ struct PushFramer: Framer {
     private mutating func take(_ count: Int) {
         buffer.consume(count)
         isAtBurstStart = false
+        searched = 1
     }
 
     // MARK: Messages without frames
@@ -147,43 +153,46 @@ struct PushFramer: Framer {
         }
     }
 
-    /// A bare message has no end of its own. While it grows, a frame with a right header proves that it
-    /// was noise in front of that frame.
-    private mutating func searchInsideBareMessage() -> Step {
-        while searched < buffer.count {
+    private enum Search { case found, waits, nothing }
+
+    /// Looks for a frame inside of what may be a message without one: a right header proves that everything
+    /// in front of it was noise. Goes on where it stopped.
+    private mutating func search(upTo end: Int) -> Search {
+        while searched < min(end, buffer.count) {
             if buffer[searched] == HDLCFrame.flag {
                 switch HDLCCandidate(at: searched, in: buffer.bytes) {
-                case .frame, .damaged:
-                    defer { searched = 1 }
-                    take(searched)
-                    return .output(.noise(searched))
-                case .incomplete(let needed) where searched + needed > buffer.count && needed <= Self.headerLength:
-                    return isTooLong ? overlong() : .needsMore
-                case .incomplete, .none:
-                    break
+                case .frame, .damaged, .incomplete(isHeaderRight: true): return .found
+                case .incomplete where !isFinishing: return .waits
+                case .incomplete, .none: break
                 }
             }
             searched += 1
         }
-        return isTooLong ? overlong() : .needsMore
+        return .nothing
     }
 
-    private static let headerLength = 13
-    private var isTooLong: Bool { buffer.count > Limits.apdu }
-
-    private mutating func overlong() -> Step {
-        let error = WireError(.limit, "a message of more than \(Limits.apdu) bytes", offset: buffer.streamOffset)
-        let count = buffer.count
+    private mutating func noiseBeforeFrame() -> Step {
+        let count = searched
         take(count)
-        searched = 1
-        return .output(.rejected(error, discarded: count))
+        return .output(.noise(count))
     }
 
+    /// A bare message has no end of its own but the silence.
     private mutating func bareMessage() -> Step {
+        if search(upTo: .max) == .found { return noiseBeforeFrame() }
+        guard buffer.count <= Limits.apdu else { return overlong() }
+        guard isFinishing else { return .needsMore }
         let message = buffer.bytes.array
         take(message.count)
-        isAtBurstStart = true
         return .output(.frame(.message(message)))
+    }
+
+    /// What was searched is given up: a frame may begin behind it.
+    private mutating func overlong() -> Step {
+        let error = WireError(.limit, "a message of more than \(Limits.apdu) bytes", offset: buffer.streamOffset)
+        let count = min(searched, buffer.count)
+        take(count)
+        return .output(.rejected(error, discarded: count))
     }
 
     /// Version 1, two ports, a length: `00 01 | source 2 | destination 2 | length 2 | APDU` (IEC 62056-47, 5.3).
@@ -191,11 +200,13 @@ struct PushFramer: Framer {
     /// - Returns: nil where no wrapper stands.
     private mutating func wrapperMessage() -> Step? {
         guard buffer[0] == 0, buffer[1] == nil || buffer[1] == 1 else { return nil }
-        guard let high = buffer[6], let low = buffer[7] else { return rest == .waits ? .needsMore : nil }
+        guard let high = buffer[6], let low = buffer[7] else { return isFinishing ? nil : .needsMore }
         let length = Int(high) << 8 | Int(low)
-        guard length > 0, length <= Limits.apdu else { return nil }
+        // No message begins with a flag: what looks like a header is noise in front of a frame.
+        guard length > 0, length <= Limits.apdu, buffer[Self.wrapperHeader] != HDLCFrame.flag else { return nil }
         let end = Self.wrapperHeader + length
-        guard buffer.count >= end else { return rest == .waits ? .needsMore : cutWrapper(length) }
+        if search(upTo: end) == .found { return noiseBeforeFrame() }
+        guard buffer.count >= end else { return isFinishing ? cutWrapper(length) : .needsMore }
         let message = buffer.bytes.extracting(Self.wrapperHeader..<end).array
         take(end)
         // The next message may follow at once.

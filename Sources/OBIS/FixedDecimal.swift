@@ -159,7 +159,8 @@ extension FixedDecimal {
     /// - Returns: nil when the exponent leaves its range.
     @inlinable
     public func scaled(byPowerOfTen power: Int) -> FixedDecimal? {
-        guard let exponent = Int8(exactly: Int(exponent) + power) else { return nil }
+        let (sum, overflow) = Int(exponent).addingReportingOverflow(power)
+        guard !overflow, let exponent = Int8(exactly: sum) else { return nil }
         return FixedDecimal(mantissa, exponent: exponent)
     }
 
@@ -167,18 +168,23 @@ extension FixedDecimal {
     ///
     /// - Returns: nil when it does not fit.
     public func adding(_ other: FixedDecimal) -> FixedDecimal? {
-        let common = min(exponent, other.exponent)
-        guard let left = mantissa(at: common), let right = other.mantissa(at: common) else { return nil }
-        let (sum, overflow) = left.addingReportingOverflow(right)
-        return overflow ? nil : FixedDecimal(sum, exponent: common)
+        combining(other) { $0.addingReportingOverflow($1) } ?? (isZero ? other : other.isZero ? self : nil)
     }
 
     /// The exact difference.
     ///
     /// - Returns: nil when it does not fit.
     public func subtracting(_ other: FixedDecimal) -> FixedDecimal? {
-        guard other.mantissa != .min else { return nil }
-        return adding(FixedDecimal(-other.mantissa, exponent: other.exponent))
+        combining(other) { $0.subtractingReportingOverflow($1) } ?? (other.isZero ? self : nil)
+    }
+
+    private func combining(
+        _ other: FixedDecimal, _ operation: (Int64, Int64) -> (partialValue: Int64, overflow: Bool)
+    ) -> FixedDecimal? {
+        let common = min(exponent, other.exponent)
+        guard let left = mantissa(at: common), let right = other.mantissa(at: common) else { return nil }
+        let (result, overflow) = operation(left, right)
+        return overflow ? nil : FixedDecimal(result, exponent: common)
     }
 
     /// The mantissa that the same value has at a smaller exponent.

@@ -48,12 +48,18 @@ public struct Reading: Hashable, Sendable {
     /// with `#2`, `#3`… where one is repeated.
     public var registerKeys: [String] {
         var seen: [String: Int] = [:]
+        var used: Set<String> = []
         return registers.map { register in
-            var key =
+            let name =
                 register.obis?.description ?? register.printedCode ?? register.index.map { "index:\($0)" } ?? "value"
-            let count = seen[key, default: 0] + 1
-            seen[key] = count
-            if count > 1 { key += "#\(count)" }
+            var count = seen[name, default: 0] + 1
+            var key = count > 1 ? "\(name)#\(count)" : name
+            // A meter may print a name that looks like a repetition.
+            while !used.insert(key).inserted {
+                count += 1
+                key = "\(name)#\(count)"
+            }
+            seen[name] = count
             return key
         }
     }

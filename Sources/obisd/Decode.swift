@@ -79,6 +79,10 @@ struct Decode: ParsableCommand {
     }
 
     private func bytes(of file: String) throws -> [UInt8] {
+        guard file == "-" || FileManager.default.fileExists(atPath: file) else {
+            Output.note("\(file): there is no such file")
+            throw Exit.noInput
+        }
         let data: Data
         do {
             data =

@@ -70,8 +70,7 @@ struct NamedMappingTests {
     static func register(_ text: String) throws -> Register {
         let parts = text.split(separator: " ").map(String.init)
         let number = try #require(FixedDecimal(parts[1]))
-        return Register(
-            obis: try #require(ObisCode(parts[0])), value: .number(number),
-            unit: parts[2] == "-" ? nil : Unit(printed: parts[2]))
+        let code = try #require(ObisCode(parts[0]) as ObisCode?)
+        return Register(obis: code, value: .number(number), unit: parts[2] == "-" ? nil : Unit(printed: parts[2]))
     }
 }

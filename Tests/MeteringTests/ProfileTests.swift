@@ -200,7 +200,8 @@ struct ProfileTests {
     /// The first telegram, through the decoder of the registry.
     private func telegram(_ bytes: [UInt8], profile: String, keys: ProtocolSettings) throws -> Telegram {
         var settings = keys
-        settings.profile = try #require(ShippedProfiles.named(profile))
+        let shipped = try #require(ShippedProfiles.named(profile))
+        settings.profile = shipped
         let recording = Recording(protocolName: "dlms-push", name: profile, settings: settings, bytes: bytes)
         return try #require(try Findings(recording, [bytes]).telegrams.first)
     }

@@ -1,3 +1,4 @@
+import Configuration
 import IEC62056
 import MeterSimulator
 import Metering
@@ -47,9 +48,16 @@ enum Recordings {
                 list: list, encryptionKey: encryption, authenticationKey: authentication),
             counter: 0x123)
         let bytes = meter.push(Household(seed: 7), time: MeterTime(localSeconds: 1_768_480_496))
+        let profile =
+            switch list {
+            case .objects: "lg-e450"
+            case .pairs: "lg-e450-steiermark"
+            case .bare: "lg-e450-burgenland"
+            }
         return Recording(
             protocolName: "dlms-push", name: "\(list.rawValue) \(name)",
-            settings: ProtocolSettings(encryptionKey: encryption, authenticationKey: authentication),
+            settings: ProtocolSettings(
+                profile: ShippedProfiles.named(profile), encryptionKey: encryption, authenticationKey: authentication),
             bytes: Array(bytes.dropLast(PushMeter.beat.count)), pause: PushMeter.beat)
     }
 

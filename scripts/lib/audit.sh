@@ -6,7 +6,7 @@
 audit_constructs() {
     local found
     found=$(
-        find Sources -name '*.swift' -print0 | sort -z | xargs -0 awk '
+        find Sources/ -name '*.swift' -print0 | sort -z | xargs -0 awk '
             /SAFETY/ { next }
             {
                 code = $0
