@@ -18,14 +18,17 @@ struct MeterClock: Sendable {
     /// The same time with its offset. An offset that the meter sent stands above the configured zone.
     func complete(_ time: MeterTime) -> MeterTime {
         guard time.utcOffset == nil, let zone else { return time }
-        // The offset in force is looked up at the instant that the standard offset gives, then once more at
-        // the instant that this gives: right on both sides of a change.
-        let local = Double(time.localSeconds)
-        let standard = zone.secondsFromGMT(for: Date(timeIntervalSince1970: local))
-        var offset = zone.secondsFromGMT(for: Date(timeIntervalSince1970: local - Double(standard)))
-        // In the hour that comes twice, the meter's own flag decides.
-        let earlier = zone.secondsFromGMT(for: Date(timeIntervalSince1970: local - Double(offset) - 3600))
-        if time.isDaylightSaving == true, earlier == offset + 3600 { offset = earlier }
-        return time.at(utcOffset: offset / 60)
+        return time.at(utcOffset: Self.offset(of: time, in: zone) / 60)
+    }
+
+    /// Seconds east of UTC. In the hour that comes twice the meter's flag decides, else standard time; an hour
+    /// that a day leaves out counts on from the offset before.
+    private static func offset(of time: MeterTime, in zone: TimeZone) -> Int {
+        func offset(at seconds: Int64) -> Int { zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(seconds))) }
+        let before = offset(at: time.localSeconds - 86_400)
+        let after = offset(at: time.localSeconds + 86_400)
+        let possible = Set([before, after]).filter { offset(at: time.localSeconds - Int64($0)) == $0 }
+        let chosen = time.isDaylightSaving == true ? possible.max() : possible.min()
+        return chosen ?? before
     }
 }

@@ -8,6 +8,8 @@ struct PublishQueue {
     private(set) var acknowledged: Int64
     /// What the journal knows of that.
     private(set) var recorded: Int64
+    /// Up to where it was told, or would have been, had it not failed: then readings go on, and a crash repeats more.
+    private var told: Int64
 
     private var waiting: [JournalEntry] = []
     private var firstWaiting = 0
@@ -23,12 +25,15 @@ struct PublishQueue {
 
     private enum Outcome { case accepted, failed }
 
-    /// Acknowledgements that the journal may not know of: what a crash repeats.
+    /// What a crash repeats at most: entries under way, and acknowledgements that the journal does not know of.
     static let unrecordedLimit: Int64 = 20
+    /// From so many acknowledgements on the journal is told. The other half of the limit may be under way.
+    private static let batch = unrecordedLimit / 2
 
     init(cursor: Int64) {
         acknowledged = cursor
         recorded = cursor
+        told = cursor
         fetched = cursor
     }
 
@@ -87,6 +92,12 @@ struct PublishQueue {
 
     mutating func recorded(upTo position: Int64) {
         recorded = max(recorded, position)
+        told = max(told, position)
+    }
+
+    /// The journal could not be told.
+    mutating func recordingFailed(upTo position: Int64) {
+        told = max(told, position)
     }
 
     // MARK: Decisions
@@ -107,7 +118,7 @@ struct PublishQueue {
 
     /// The position that the journal should know of by now.
     var mustRecord: Int64? {
-        acknowledged - recorded >= Self.unrecordedLimit ? acknowledged : nil
+        acknowledged - told >= Self.batch ? acknowledged : nil
     }
 
     /// The position that the journal does not know of yet.
@@ -122,6 +133,7 @@ struct PublishQueue {
 
     private var canSend: Bool {
         window > 0 && !isRewinding && !isHeld && underWay.count < window
+            && Int64(underWay.count) + acknowledged - told < Self.unrecordedLimit
     }
 
     private mutating func finishRewinding() {

@@ -191,6 +191,7 @@ final class Publisher: Service {
             queue.recorded(upTo: position)
         } catch {
             // Repeating some readings after a crash is allowed; losing one is not.
+            queue.recordingFailed(upTo: position)
             state.withLock { $0.lastError = error.message }
         }
     }

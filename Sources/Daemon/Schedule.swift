@@ -35,20 +35,30 @@ struct Schedule: Sendable {
         return max(.zero, interval - elapsed)
     }
 
+    /// By the clock on the wall, so that midnight is met on the days of a change of time as well.
     private func nextMultiple(after now: Timestamp) -> Duration {
-        let step = max(1, interval.milliseconds)
-        let elapsed = Int64(now.date.timeIntervalSince(calendar.startOfDay(for: now.date)) * 1000)
-        return .milliseconds(step - elapsed % step)
+        let step = max(1000, interval.milliseconds) / 1000
+        let parts = calendar.dateComponents([.hour, .minute, .second, .nanosecond], from: now.date)
+        let inHour = Int64(parts.minute ?? 0) * 60 + Int64(parts.second ?? 0)
+        if 3600 % step == 0 {
+            // A part of an hour goes on through the change.
+            return .seconds(step - inHour % step) - .nanoseconds(parts.nanosecond ?? 0)
+        }
+        let next = (Int64(parts.hour ?? 0) * 3600 + inHour) / step * step + step
+        let second = next >= 86_400 ? 0 : Int(next)
+        return delay(
+            until: DateComponents(hour: second / 3600, minute: second / 60 % 60, second: second % 60), after: now)
     }
 
     private func nextTime(after now: Timestamp) -> Duration {
-        let next = times.compactMap { minutes in
-            calendar.nextDate(
-                after: now.date, matching: DateComponents(hour: minutes / 60, minute: minutes % 60, second: 0),
-                matchingPolicy: .nextTime)
-        }.min()
-        guard let next else { return interval }
-        return .milliseconds(Int64(max(0, next.timeIntervalSince(now.date)) * 1000))
+        times.map { delay(until: DateComponents(hour: $0 / 60, minute: $0 % 60, second: 0), after: now) }.min()
+            ?? interval
+    }
+
+    /// A time that a day leaves out is met as soon as it is over.
+    private func delay(until time: DateComponents, after now: Timestamp) -> Duration {
+        let next = calendar.nextDate(after: now.date, matching: time, matchingPolicy: .nextTime)
+        return next.map { .milliseconds(Int64(max(0, $0.timeIntervalSince(now.date)) * 1000)) } ?? interval
     }
 }
 

@@ -7,7 +7,7 @@ private struct StoredState: Codable {
     var device: String?
     /// Counter and how often in a row it was below, by OBIS code.
     var counters: [String: StoredCounter]
-    var invocationCounters: [String: UInt32]
+    var invocationCounters: [String: ValidatorState.InvocationCounter]
 
     struct StoredCounter: Codable {
         var value: String

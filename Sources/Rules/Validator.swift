@@ -7,10 +7,24 @@ public struct ValidatorState: Sendable, Hashable {
     public var device: String?
     /// The last good value of each counter.
     public var counters: [ObisCode: Counter] = [:]
-    /// The highest message counter of each sender, by its system title in hexadecimal.
-    public var invocationCounters: [String: UInt32] = [:]
+    /// The message counter of each sender, by its system title in hexadecimal.
+    public var invocationCounters: [String: InvocationCounter] = [:]
 
     public init() {}
+
+    public struct InvocationCounter: Sendable, Hashable, Codable {
+        public var highest: UInt32
+        /// Of the newest message.
+        public var last: UInt32
+        /// How many messages in a row rose, but stayed below the highest.
+        public var below: Int
+
+        public init(highest: UInt32, last: UInt32? = nil, below: Int = 0) {
+            self.highest = highest
+            self.last = last ?? highest
+            self.below = below
+        }
+    }
 
     public struct Counter: Sendable, Hashable {
         public var value: FixedDecimal
@@ -29,6 +43,9 @@ public struct Validator: Sendable {
     /// So many readings in a row below the last one are not a damaged value: the counter was exchanged or
     /// reset, and its new level is believed.
     static let believedAfter = 12
+    /// Counters and senders that are remembered of one meter: more than any has, and few enough to be stored.
+    static let rememberedCounters = 512
+    static let rememberedSenders = 16
 
     private let plausibility: Plausibility
     private let serial: String?
@@ -87,14 +104,25 @@ public struct Validator: Sendable {
         guard let ciphering = telegram.ciphering else { return }
         let title = Hex.string(ciphering.systemTitle)
         let counter = ciphering.invocationCounter
-        if let highest = state.invocationCounters[title], counter <= highest {
-            issues.append(
-                QualityIssue(
-                    register: nil, level: .warning, code: .invocationCounter,
-                    text: "the message counter of \(title) went from \(highest) to \(counter): "
-                        + "a repeated message, or its key or meter was exchanged"))
+        guard var known = state.invocationCounters[title] else {
+            guard state.invocationCounters.count < Self.rememberedSenders else { return }
+            state.invocationCounters[title] = ValidatorState.InvocationCounter(highest: counter)
+            return
         }
-        state.invocationCounters[title] = counter
+        defer { state.invocationCounters[title] = known }
+        if counter > known.highest {
+            known = ValidatorState.InvocationCounter(highest: counter)
+            return
+        }
+        issues.append(
+            QualityIssue(
+                register: nil, level: .warning, code: .invocationCounter,
+                text: "the message counter of \(title) went from \(known.highest) to \(counter): "
+                    + "a repeated message, or its key or meter was exchanged"))
+        // A new key begins anew and rises; so does a recording that is played, but not for long.
+        known.below = counter > known.last ? known.below + 1 : 1
+        known.last = counter
+        if known.below >= Self.believedAfter { known = ValidatorState.InvocationCounter(highest: counter) }
     }
 
     // MARK: Values
@@ -114,7 +142,9 @@ public struct Validator: Sendable {
 
     private mutating func judgeCounter(_ number: FixedDecimal, _ code: ObisCode, key: String) -> QualityIssue? {
         guard let last = state.counters[code], number < last.value, last.below + 1 < Self.believedAfter else {
-            state.counters[code] = ValidatorState.Counter(value: number)
+            if state.counters[code] != nil || state.counters.count < Self.rememberedCounters {
+                state.counters[code] = ValidatorState.Counter(value: number)
+            }
             return nil
         }
         state.counters[code]?.below += 1

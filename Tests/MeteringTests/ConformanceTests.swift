@@ -70,16 +70,19 @@ struct ConformanceTests {
 
     @Test("gives nothing but the message when it ends too early, and reads the next one", arguments: Recordings.all)
     func truncated(recording: Recording) throws {
-        let telegrams = try Findings(recording, [recording.bytes]).telegrams
+        let telegram = try #require(try Findings(recording, [recording.bytes]).telegrams.first)
         for count in 0..<recording.bytes.count {
             let part = Array(recording.bytes[..<count])
             let alone = try Findings(recording, [part])
-            #expect(alone.telegrams.isEmpty || alone.telegrams == telegrams, "cut at \(count)")
-            #expect(count == 0 || !alone.telegrams.isEmpty || !alone.errors.isEmpty || alone.noise > 0, "cut at \(count)")
+            // What is missing behind the last value may cost a warning, never a value.
+            let isRight = alone.telegrams.allSatisfy { $0 == telegram || $0.isWarned(of: telegram) }
+            #expect(isRight && alone.telegrams.count <= 1, "cut at \(count)")
+            let isTold = !alone.telegrams.isEmpty || !alone.errors.isEmpty || alone.noise > 0
+            #expect(isTold || count <= 1, "cut at \(count)")
             let silent = try Findings(recording, [part, recording.bytes], silences: [0])
-            #expect(silent.telegrams.last == telegrams.last, "cut at \(count), then silence")
+            #expect(silent.telegrams.last == telegram, "cut at \(count), then silence")
             let next = try Findings(recording, [part + recording.bytes])
-            #expect(next.telegrams.last == telegrams.last, "cut at \(count), then the next")
+            #expect(next.telegrams.last?.content == telegram.content, "cut at \(count), then the next")
         }
     }
 
@@ -139,7 +142,9 @@ struct ConformanceTests {
             let findings = try Findings(recording, chunks + [recording.bytes], silences: [chunks.count - 1])
             #expect(findings.telegrams.last == telegrams.last, "\(name)")
             #expect(findings.telegrams.count == 1, "\(name)")
-            #expect(findings.noise > 0 || !findings.errors.isEmpty, "\(name)")
+            // Flags and zeros fill a line, on the one kind or the other.
+            let isFill = name == "flags" || name == "zeros"
+            #expect(isFill || findings.noise > 0 || !findings.errors.isEmpty, "\(name)")
         }
     }
 

@@ -129,6 +129,11 @@ extension Telegram {
     var content: [String] {
         registers.map { "\($0.code ?? "-") \($0.value) \($0.unit?.symbol ?? "") \($0.text ?? "") \($0.index ?? -1)" }
     }
+
+    /// Whether this has the values of another one, and says what was missing.
+    func isWarned(of other: Telegram) -> Bool {
+        content == other.content && !warnings.isEmpty
+    }
 }
 
 /// Equal seeds give equal noise.

@@ -21,7 +21,7 @@ audit_constructs() {
             code ~ /(^|[^A-Za-z])unowned[ (]/ { report("unowned reference") }
             function report(what) { printf "%s:%d: %s: %s\n", FILENAME, FNR, what, $0 }
         '
-    )
+    ) || fail "the sources could not be searched"
     # The one precondition stands behind the bounds of RawSpan's subscript, where the compiler wants an unsafe load.
     [[ -z $found ]] && return
     say "$found"

@@ -1,0 +1,63 @@
+import OBIS
+import Rules
+import Testing
+import Wire
+
+@testable import Daemon
+
+@Suite("Names of the daemon")
+struct NamesTests {
+    @Test(
+        "a host name becomes a node",
+        arguments: [
+            ("cellar", "cellar"), ("cellar.example.org", "cellar"), ("Heiz_Raum-2", "Heiz_Raum-2"),
+            ("zähler", "z-hler"), ("a b+c#d/e", "a-b-c-d-e"), ("", "obisd"), (".local", "obisd"),
+            ("١٢", "--"), ("x\u{0}y", "x-y"), (String(repeating: "a", count: 80), String(repeating: "a", count: 64)),
+        ])
+    func node(host: String, node: String) {
+        #expect(NodeIdentity.sanitized(host) == node)
+    }
+
+    @Test("the client's name holds the node and a hash, and is the same each time")
+    func client() throws {
+        let name = NodeIdentity.clientID(configured: nil, node: "cellar")
+        let pattern = try Regex("obisd-cellar-[0-9a-f]{8}")
+        #expect(name.wholeMatch(of: pattern) != nil)
+        #expect(NodeIdentity.clientID(configured: nil, node: "cellar") == name)
+        #expect(NodeIdentity.clientID(configured: "mine", node: "cellar") == "mine")
+    }
+}
+
+@Suite("The validation state in the journal")
+struct ValidatorStorageTests {
+    @Test("comes back as it was")
+    func roundTrip() {
+        var state = ValidatorState()
+        state.device = "LGZ0012345678"
+        state.counters[ObisCode(1, 1, 1, 8, 0)] = .init(value: FixedDecimal(123_450, exponent: -3), below: 11)
+        state.counters[ObisCode(1, 0, 21, 8, 255)] = .init(value: FixedDecimal(.max, exponent: 0))
+        state.counters[ObisCode(1, 0, 22, 8, 0)] = .init(value: FixedDecimal(-5, exponent: 3))
+        state.invocationCounters = ["4c475a6772000001": .init(highest: .max)]
+        #expect(ValidatorState(stored: state.stored) == state)
+        #expect(ValidatorState(stored: ValidatorState().stored) == ValidatorState())
+    }
+
+    @Test("bytes that are no state are no state", arguments: ["", "{}", "[1]", "{\"counters\":7}", "\u{0}"])
+    func damaged(text: String) {
+        #expect(ValidatorState(stored: Array(text.utf8)) == nil)
+    }
+
+    @Test("fits the journal whatever a meter sends")
+    func bounded() {
+        var validator = Validator()
+        var codes: [ObisCode] = []
+        for index in 0..<Limits.registers {
+            let (channel, quantity) = (UInt8(index / 2048), UInt8(1 + index / 256 % 8))
+            codes.append(ObisCode(1, channel, quantity, 8, UInt8(index % 256)))
+        }
+        let value = RegisterValue.number(4_294_967_295)
+        let telegram = Telegram(registers: codes.map { Register(obis: $0, value: value, unit: .wattHour) })
+        _ = validator.issues(of: telegram, keys: codes.map { $0.description })
+        #expect(validator.state.stored.count <= 65_536)
+    }
+}
