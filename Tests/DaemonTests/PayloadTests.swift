@@ -102,7 +102,7 @@ struct PayloadTests {
                 "1-0:1.6.0*255":{"value":1,"unit":"kW","index":0},\
                 "1-0:1.6.0*255#2":{"value":2,"unit":"kW","time":"1970-01-02T00:00:00","index":1},\
                 "3:171.0":{"value":0,"unit":null},\
-                "index:4":{"value":7,"unit":null}}}
+                "index:4":{"value":7,"unit":null,"index":4}}}
                 """)
     }
 
