@@ -142,7 +142,9 @@ extension ConfigurationReading {
                 keep.duration(in: .seconds(60)...(.seconds(36_500 * 86_400)), examples: "365d") ?? journal.keep
         }
         if let size = section["max_size"]?.size(atLeast: 8 << 20, examples: "1GiB") { journal.maxSize = size }
-        if let policy = section["when_full"]?.choice("policy", [("drop_oldest", JournalConfiguration.WhenFull.dropOldest)]) {
+        if let policy = section["when_full"]?.choice(
+            "policy", [("drop_oldest", JournalConfiguration.WhenFull.dropOldest)])
+        {
             journal.whenFull = policy
         }
         journal.sync = section["sync"].flatMap(sync) ?? journal.sync

@@ -56,6 +56,7 @@ public struct DaemonService: Sendable {
                     .init(service: JournalKeeper(journal: journal)),
                     .init(service: publisher),
                     .init(service: overseer),
+                    .init(service: HangUpListener(logger: logger)),
                     .init(service: ReaderGroup(readers: readers, manager: manager, logger: logger)),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint],
@@ -103,6 +104,17 @@ extension BrokerSettings {
 extension JournalSettings {
     init(_ configured: JournalConfiguration) {
         self.init(keep: configured.keep, maxSize: configured.maxSize)
+    }
+}
+
+/// Says what SIGHUP does not do yet, instead of ending the daemon as the signal would.
+private struct HangUpListener: Service {
+    let logger: Logger
+
+    func run() async throws {
+        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+            logger.warning("SIGHUP: this version does not reload its configuration. Restart it to apply changes.")
+        }
     }
 }
 

@@ -100,7 +100,7 @@ struct MeterReader: Sendable {
     private func failed(_ error: TransportError) async {
         guard !Task.isCancelled, error.code != .cancelled else { return }
         await pipeline.linkFailed(error.message)
-        log.say("link \(error.code.rawValue)", .warning, "The line is not open: \(error.message). Trying again.")
+        log.say("link \(error.code.rawValue)", .warning, "The line is not open: \(error.message). It is tried again.")
     }
 }
 

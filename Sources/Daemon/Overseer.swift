@@ -22,11 +22,14 @@ struct Overseer: Service {
         let startedAt = clock.now
         await cancelWhenGracefulShutdown {
             var lastInfo: Duration?
+            var lastError: JournalError?
             repeat {
                 for pipeline in pipelines { await pipeline.tick() }
                 let now = clock.monotonic
-                if lastInfo.map({ now - $0 >= Self.infoInterval }) ?? true {
+                let error = journal.lastError
+                if error != lastError || lastInfo.map({ now - $0 >= Self.infoInterval }) ?? true {
                     lastInfo = now
+                    lastError = error
                     // A journal that gets no readings ages as well.
                     await journal.retain()
                     live.set(topics.info, await info(startedAt: startedAt).json())
@@ -47,7 +50,8 @@ struct Overseer: Service {
             version: DaemonService.version, node: node, stream: journal.stream, startedAt: startedAt, meters: meters,
             journal: DaemonInfo.Journal(
                 readings: journalFigures.readings, backlog: max(0, backlog - publisherFigures.unrecorded),
-                oldestWaiting: journalFigures.oldestWaiting, bytes: journalFigures.fileBytes,
+                oldestWaiting: backlog > publisherFigures.unrecorded ? journalFigures.oldestWaiting : nil,
+                bytes: journalFigures.fileBytes,
                 givenUp: journalFigures.givenUp, error: journalFigures.lastError?.message),
             broker: DaemonInfo.Broker(
                 acknowledged: publisherFigures.acknowledged, refused: publisherFigures.refused,

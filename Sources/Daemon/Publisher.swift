@@ -94,7 +94,10 @@ final class Publisher: Service {
     private func connection(_ event: MQTTClient.Event, _ queue: inout PublishQueue) {
         switch event {
         case .connected(let properties):
-            state.withLock { $0.isConnected = true }
+            state.withLock {
+                $0.isConnected = true
+                $0.lastError = nil
+            }
             live.connected()
             // The retained topics keep their share of the window while a backlog drains.
             queue.connected(window: max(1, properties.window - LiveBoard.share))

@@ -130,6 +130,9 @@ public final class Journal: Sendable {
         signal.listen()
     }
 
+    /// Why the newest attempt to write failed; nil if it did not. Costs nothing to ask.
+    public var lastError: JournalError? { condition.figures.lastError }
+
     public func figures() async -> JournalFigures {
         let stored = await onQueue { self.storedFigures() }
         var figures = condition.figures

@@ -10,7 +10,7 @@ struct PathProblem {
         case ENOENT where path.isEmpty:
             TransportError(.configuration, "the path of the serial port is empty; name one")
         case ENOENT, ENOTDIR:
-            TransportError(.notFound, "there is no \(path); is the adapter plugged in, and is the path right?")
+            TransportError(.notFound, "there is no \(path): plug the adapter in, or correct the path")
         case ENXIO, ENODEV:
             TransportError(.notFound, "there is no device behind \(path); is the adapter plugged in?")
         case EACCES, EPERM:

@@ -99,7 +99,9 @@ struct LiveBoardTests {
         for _ in 0..<400 {
             switch Int.random(in: 0..<10, using: &random) {
             case 0..<4:
-                let (topic, value) = ("t\(Int.random(in: 0..<9, using: &random))", UInt8.random(in: 0...255, using: &random))
+                let (topic, value) = (
+                    "t\(Int.random(in: 0..<9, using: &random))", UInt8.random(in: 0...255, using: &random)
+                )
                 wanted[topic] = value
                 board.set(topic, [value])
             case 4 where !isConnected:

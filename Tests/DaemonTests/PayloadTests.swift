@@ -28,7 +28,9 @@ struct PayloadTests {
             meterTime: MeterTime(year: 2026, month: 1, day: 15, hour: 12, minute: 34, second: 55, utcOffset: 60),
             values: values,
             registers: [
-                Register(obis: ObisCode("1-0:1.8.0"), value: .number(1_234_567), unit: .wattHour, wireValue: .number(1_234_567))
+                Register(
+                    obis: ObisCode("1-0:1.8.0"), value: .number(1_234_567), unit: .wattHour,
+                    wireValue: .number(1_234_567))
             ])
     }
 
@@ -76,7 +78,8 @@ struct PayloadTests {
     func registers() {
         var reading = Self.reading()
         reading.registers = [
-            Register(obis: ObisCode("1-0:1.8.0"), value: .number(FixedDecimal(123_450, exponent: -3)), unit: .kilowattHour),
+            Register(
+                obis: ObisCode("1-0:1.8.0"), value: .number(FixedDecimal(123_450, exponent: -3)), unit: .kilowattHour),
             Register(obis: ObisCode("0-0:96.1.0"), value: .text("A\"\\\u{1}é")),
             Register(obis: ObisCode("1-0:2.8.0"), value: .wide("99999999999999999999"), unit: .wattHour),
             Register(obis: ObisCode("0-0:96.3.10"), value: .flag(true)),
@@ -127,7 +130,8 @@ struct PayloadTests {
     func state() {
         let reading = Self.reading()
         let state = text(
-            ReadingPayload.state(reading, totals: reading.values, node: "cellar", meter: "main", stream: "7f3a", seq: 9))
+            ReadingPayload.state(reading, totals: reading.values, node: "cellar", meter: "main", stream: "7f3a", seq: 9)
+        )
         let fixed = text(ReadingPayload.reading(reading, node: "cellar", meter: "main", stream: "7f3a", seq: 9))
         #expect(
             state == fixed.dropLast() + """

@@ -55,7 +55,8 @@ struct AvailabilityTests {
 struct ScheduleTests {
     private static let zurich = TimeZone(identifier: "Europe/Zurich")
 
-    private func schedule(_ interval: Duration = .seconds(900), isAligned: Bool = false, times: [Int] = []) -> Schedule {
+    private func schedule(_ interval: Duration = .seconds(900), isAligned: Bool = false, times: [Int] = []) -> Schedule
+    {
         var schedule = Schedule(interval: interval, isAligned: isAligned, times: times)
         schedule.calendar.timeZone = Self.zurich ?? .gmt
         return schedule

@@ -42,7 +42,10 @@ struct ConformanceTests {
             ("byte by byte", bytes.map { [$0] }, 1),
             ("three at once", [three], 3),
             ("three, byte by byte", three.map { [$0] }, 3),
-            ("in sevens", stride(from: 0, to: three.count, by: 7).map { Array(three[$0..<min($0 + 7, three.count)]) }, 3),
+            (
+                "in sevens",
+                stride(from: 0, to: three.count, by: 7).map { Array(three[$0..<min($0 + 7, three.count)]) }, 3
+            ),
         ]
         for (name, chunks, count) in ways {
             let findings = try Findings(recording, chunks)
@@ -108,27 +111,39 @@ struct ConformanceTests {
 
     /// More than a link may hold, of everything that might look like a beginning.
     static let garbage: [(name: String, bytes: @Sendable (Int) -> [UInt8])] = [
-        ("random", { count in
-            var noise = SeededNoise(UInt64(count))
-            return noise.bytes(count)
-        }),
+        (
+            "random",
+            { count in
+                var noise = SeededNoise(UInt64(count))
+                return noise.bytes(count)
+            }
+        ),
         ("zeros", { [UInt8](repeating: 0, count: $0) }),
         ("flags", { [UInt8](repeating: 0x7E, count: $0) }),
         ("frame headers", { count in (0..<count).map { [0x7E, 0xA7, 0xFF][$0 % 3] } }),
         ("slashes", { [UInt8](repeating: UInt8(ascii: "/"), count: $0) }),
         ("starts of text", { [UInt8](repeating: 0x02, count: $0) }),
         ("brackets", { [UInt8](repeating: UInt8(ascii: "("), count: $0) }),
-        ("an endless readout", { count in
-            var text = Array("/LGZ4ZMF100AC.M26\r\n\r\n\u{2}".utf8)
-            while text.count < count { text += Array("1.8.0(001234.567*kWh)\r\n".utf8) }
-            return text
-        }),
-        ("an endless line", { Array("/LGZ4ZMF100AC.M26\r\n\r\n\u{2}1.8.0(".utf8) + [UInt8](repeating: 0x31, count: $0) }),
-        ("identifications", { count in
-            var text: [UInt8] = []
-            while text.count < count { text += Array("/LGZ4ZMF100AC.M26\r\n".utf8) }
-            return text
-        }),
+        (
+            "an endless readout",
+            { count in
+                var text = Array("/LGZ4ZMF100AC.M26\r\n\r\n\u{2}".utf8)
+                while text.count < count { text += Array("1.8.0(001234.567*kWh)\r\n".utf8) }
+                return text
+            }
+        ),
+        (
+            "an endless line",
+            { Array("/LGZ4ZMF100AC.M26\r\n\r\n\u{2}1.8.0(".utf8) + [UInt8](repeating: 0x31, count: $0) }
+        ),
+        (
+            "identifications",
+            { count in
+                var text: [UInt8] = []
+                while text.count < count { text += Array("/LGZ4ZMF100AC.M26\r\n".utf8) }
+                return text
+            }
+        ),
     ]
 
     @Test("survives more garbage than it may hold, and reads the next message", arguments: Recordings.all)

@@ -104,7 +104,8 @@ struct LiveStateTests {
         let issue = QualityIssue(register: "1-0:32.7.0*255", level: .error, code: .implausible, text: "")
         state.merge(
             try reading(["1-0:32.7.0 2300 V", "1-0:52.7.0 232 V"], at: 1, issues: [issue]), now: .seconds(1))
-        #expect(shown(state.reading(now: .seconds(1), fallback: Self.fallback)) == ["1-0:32.7.0 230", "1-0:52.7.0 232"])
+        #expect(
+            shown(state.reading(now: .seconds(1), fallback: Self.fallback)) == ["1-0:32.7.0 230", "1-0:52.7.0 232"])
         // The bad value did not renew the good one.
         #expect(state.staleCount(now: .seconds(16), fallback: Self.fallback) == 2)
     }

@@ -7,11 +7,15 @@ struct NamedMappingTests {
     /// Registers as `code value unit`, and the named values that they make.
     static let table: [(name: String, registers: [String], expected: [String])] = [
         ("nothing makes nothing", [], []),
-        ("energies on channel 1, power on channel 0, as an E450 sends them",
+        (
+            "energies on channel 1, power on channel 0, as an E450 sends them",
             ["1-1:1.8.0 1234567 Wh", "1-1:2.8.0 89012 Wh", "1-0:1.7.0 2810 W", "1-0:2.7.0 0 W"],
-            ["active_import 1234.567", "active_export 89.012", "active 2810"]),
-        ("a total power stands above the two directions",
-            ["1-0:16.7.0 -480 W", "1-0:1.7.0 100 W", "1-0:2.7.0 0 W"], ["active -480"]),
+            ["active_import 1234.567", "active_export 89.012", "active 2810"]
+        ),
+        (
+            "a total power stands above the two directions",
+            ["1-0:16.7.0 -480 W", "1-0:1.7.0 100 W", "1-0:2.7.0 0 W"], ["active -480"]
+        ),
         ("import less export", ["1-0:1.7.0 100 W", "1-0:2.7.0 2500 W"], ["active -2400"]),
         ("import alone", ["1-0:1.7.0 100 W"], ["active 100"]),
         ("export alone says nothing of import", ["1-0:2.7.0 100 W"], []),
@@ -21,25 +25,37 @@ struct NamedMappingTests {
         ("joules are not guessed", ["1-0:1.8.0 3600 kJ"], []),
         ("another quantity's unit is not taken", ["1-0:32.7.0 231 A"], []),
         ("no unit, no value", ["1-0:32.7.0 231 -", "1-0:1.8.0 1234 -"], []),
-        ("two quadrants make a direction",
+        (
+            "two quadrants make a direction",
             ["1-1:5.8.0 100 varh", "1-1:6.8.0 23 varh", "1-1:7.8.0 1 varh", "1-1:8.8.0 2 varh"],
-            ["reactive_import 0.123", "reactive_export 0.003"]),
+            ["reactive_import 0.123", "reactive_export 0.003"]
+        ),
         ("one quadrant is no direction", ["1-1:5.8.0 100 varh", "1-1:8.8.0 2 varh"], []),
-        ("a direction stands above its quadrants",
-            ["1-1:3.8.0 500 varh", "1-1:5.8.0 100 varh", "1-1:6.8.0 23 varh"], ["reactive_import 0.500"]),
+        (
+            "a direction stands above its quadrants",
+            ["1-1:3.8.0 500 varh", "1-1:5.8.0 100 varh", "1-1:6.8.0 23 varh"], ["reactive_import 0.500"]
+        ),
         ("another billing period is not now", ["1-0:1.8.0*1 1000 Wh", "1-0:32.7.0*0 231 V"], []),
         ("tariffs are not the total", ["1-0:1.8.1 1000 Wh", "1-0:1.8.2 500 Wh"], []),
         ("255 stands for tariff 0", ["1-0:1.8.255 1000 Wh"], ["active_import 1.000"]),
         ("another medium is no electricity", ["7-0:1.8.0 1000 Wh"], []),
         ("the first of two counts", ["1-0:32.7.0 231 V", "1-1:32.7.0 111 V"], ["l1 231"]),
-        ("each phase",
-            ["1-0:32.7.0 231 V", "1-0:52.7.0 229.5 V", "1-0:72.7.0 0 V", "1-0:31.7.0 2.15 A", "1-0:51.7.0 400 mA",
-                "1-0:71.7.0 0 A", "1-0:91.7.0 0.01 A"],
-            ["l1 231", "l2 229.5", "l3 0", "l1 2.15", "l2 0.400", "l3 0", "n 0.01"]),
-        ("apparent power, frequency, power factor, distortion",
-            ["1-0:9.7.0 3.1 kVA", "1-0:14.7.0 49.98 Hz", "1-0:13.7.0 0.987 -", "1-0:12.7.124 2.1 %",
-                "1-0:11.7.124 8 %"],
-            ["apparent 3100", "frequency 49.98", "power_factor 0.987", "thd_voltage 2.1", "thd_current 8"]),
+        (
+            "each phase",
+            [
+                "1-0:32.7.0 231 V", "1-0:52.7.0 229.5 V", "1-0:72.7.0 0 V", "1-0:31.7.0 2.15 A", "1-0:51.7.0 400 mA",
+                "1-0:71.7.0 0 A", "1-0:91.7.0 0.01 A",
+            ],
+            ["l1 231", "l2 229.5", "l3 0", "l1 2.15", "l2 0.400", "l3 0", "n 0.01"]
+        ),
+        (
+            "apparent power, frequency, power factor, distortion",
+            [
+                "1-0:9.7.0 3.1 kVA", "1-0:14.7.0 49.98 Hz", "1-0:13.7.0 0.987 -", "1-0:12.7.124 2.1 %",
+                "1-0:11.7.124 8 %",
+            ],
+            ["apparent 3100", "frequency 49.98", "power_factor 0.987", "thd_voltage 2.1", "thd_current 8"]
+        ),
     ]
 
     @Test("come from registers by the value groups C, D and E", arguments: table.indices)

@@ -12,25 +12,34 @@ struct ProfileTests {
 
     /// Frames of an E450 made with sample keys: what each profile makes of them is known.
     static let frames: [(name: String, profile: String, isCiphered: Bool, hex: [String])] = [
-        ("Burgenland, plain", "lg-e450-burgenland", false, [
-            """
-            7ea05aceff03139d15e6e7000f000001230c07e8010f010c223800800000020e1200e71200e51200e61200d71200281203eb0600000afa\
-            0600000000060012d6870600015bb41200001200f01200780908313233343536373816e47e
-            """
-        ]),
-        ("Burgenland, authenticated", "lg-e450-burgenland", true, [
-            """
-            7ea076ceff03133c02e6e700db084c475a67720000015e30000001234968faea2bc280a7f175a58f3c1a23104761720b70c646af1e9c26\
-            ad702b60bf12f513f4191d7f5f529b6958de6e88d7ce8ef78fbcdd8df4334c10e169094215a35349daea5162b46ecbf19a7ece87cabdfa\
-            ff814cfe5d927825427e
-            """
-        ]),
-        ("Burgenland, encrypted", "lg-e450-burgenland", true, [
-            """
-            7ea06aceff03134cc1e6e700db084c475a67720000015220000001234968faea2bc280a7f175a58f3c1a23104761720b70c646af1e9c26\
-            ad702b60bf12f513f4191d7f5f529b6958de6e88d7ce8ef78fbcdd8df4334c10e169094215a35349daea5162b46ecbf19a7e305d7e
-            """
-        ]),
+        (
+            "Burgenland, plain", "lg-e450-burgenland", false,
+            [
+                """
+                7ea05aceff03139d15e6e7000f000001230c07e8010f010c223800800000020e1200e71200e51200e61200d71200281203eb0600000afa\
+                0600000000060012d6870600015bb41200001200f01200780908313233343536373816e47e
+                """
+            ]
+        ),
+        (
+            "Burgenland, authenticated", "lg-e450-burgenland", true,
+            [
+                """
+                7ea076ceff03133c02e6e700db084c475a67720000015e30000001234968faea2bc280a7f175a58f3c1a23104761720b70c646af1e9c26\
+                ad702b60bf12f513f4191d7f5f529b6958de6e88d7ce8ef78fbcdd8df4334c10e169094215a35349daea5162b46ecbf19a7ece87cabdfa\
+                ff814cfe5d927825427e
+                """
+            ]
+        ),
+        (
+            "Burgenland, encrypted", "lg-e450-burgenland", true,
+            [
+                """
+                7ea06aceff03134cc1e6e700db084c475a67720000015220000001234968faea2bc280a7f175a58f3c1a23104761720b70c646af1e9c26\
+                ad702b60bf12f513f4191d7f5f529b6958de6e88d7ce8ef78fbcdd8df4334c10e169094215a35349daea5162b46ecbf19a7e305d7e
+                """
+            ]
+        ),
     ]
 
     @Test("name the values of an E450 that sends none", arguments: frames.indices)
@@ -44,9 +53,10 @@ struct ProfileTests {
                 "l1 2.15", "l2 0.40", "l3 10.03",
             ])
         #expect(telegram.meter.id == "12345678" && telegram.meterTime?.local == "2024-01-15T12:34:56")
-        #expect(telegram.registers.map { $0.code ?? "-" }.suffix(4) == [
-            "1-0:81.7.4*255", "1-0:81.7.15*255", "1-0:81.7.26*255", "0-0:96.1.0*255",
-        ])
+        #expect(
+            telegram.registers.map { $0.code ?? "-" }.suffix(4) == [
+                "1-0:81.7.4*255", "1-0:81.7.15*255", "1-0:81.7.26*255", "0-0:96.1.0*255",
+            ])
         #expect(telegram.registers.suffix(4).dropLast().map { $0.value.number } == [0, 240, 120])
         #expect(telegram.ciphering?.invocationCounter == (isCiphered ? 0x123 : nil))
         #expect(telegram.warnings.isEmpty)
@@ -75,7 +85,8 @@ struct ProfileTests {
     func wireFirst() throws {
         let profile = try #require(ShippedProfiles.named("lg-e450"))
         var telegram = Telegram(registers: [
-            Register(obis: ObisCode("31.7.0"), value: .number(FixedDecimal(215, exponent: -1)), unit: .ampere,
+            Register(
+                obis: ObisCode("31.7.0"), value: .number(FixedDecimal(215, exponent: -1)), unit: .ampere,
                 wireValue: .number(215)),
             Register(obis: ObisCode("51.7.0"), value: .number(215), wireValue: .number(215)),
             Register(obis: ObisCode("71.7.0"), value: .unavailable),
@@ -104,20 +115,32 @@ struct ProfileTests {
     @Test("give a recorded E450 and AM550 the values that their projects expect")
     func projects() throws {
         let expectations: [(case: String, profile: String, values: [String])] = [
-            ("LGZ_E450_gbt_VSE2026", "lg-e450", [
-                "active_import 482.939", "active_export 0.000", "reactive_import 0.037", "reactive_export 344.697",
-                "active 28", "l1 236", "l2 236", "l3 0", "l1 0.09", "l2 0.08", "l3 0.00",
-            ]),
-            ("athom_slovenia-list-1", "iskra-am550-slovenia", [
-                "active 0", "reactive 0", "l1 0.0", "l2 0.0", "l3 234.6", "l1 0.00", "l2 0.00", "l3 0.00",
-            ]),
-            ("athom_slovenia-list-2", "iskra-am550-slovenia", [
-                "active_import 3.810", "active_export 0.000", "reactive_import 4.531", "reactive_export 0.000",
-            ]),
-            ("ISK_AM550_scaler_unit_3segments", "iskra-am550", [
-                "active_import 261.927", "active_export 63.832", "active 182", "l1 236.4", "l2 234.4", "l3 237.0",
-                "l1 0.63", "l2 0.89", "l3 0.68",
-            ]),
+            (
+                "LGZ_E450_gbt_VSE2026", "lg-e450",
+                [
+                    "active_import 482.939", "active_export 0.000", "reactive_import 0.037", "reactive_export 344.697",
+                    "active 28", "l1 236", "l2 236", "l3 0", "l1 0.09", "l2 0.08", "l3 0.00",
+                ]
+            ),
+            (
+                "athom_slovenia-list-1", "iskra-am550-slovenia",
+                [
+                    "active 0", "reactive 0", "l1 0.0", "l2 0.0", "l3 234.6", "l1 0.00", "l2 0.00", "l3 0.00",
+                ]
+            ),
+            (
+                "athom_slovenia-list-2", "iskra-am550-slovenia",
+                [
+                    "active_import 3.810", "active_export 0.000", "reactive_import 4.531", "reactive_export 0.000",
+                ]
+            ),
+            (
+                "ISK_AM550_scaler_unit_3segments", "iskra-am550",
+                [
+                    "active_import 261.927", "active_export 63.832", "active 182", "l1 236.4", "l2 234.4", "l3 237.0",
+                    "l1 0.63", "l2 0.89", "l3 0.68",
+                ]
+            ),
         ]
         guard let corpus = Corpus("dlms-push") else { return }
         let cases = try corpus.cases()

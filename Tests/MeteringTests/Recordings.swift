@@ -71,7 +71,9 @@ enum Recordings {
 
     /// What the meter sends from the sign-on to the end of the readout.
     private static func conversation(offeredBaud: Int) -> [UInt8] {
-        var meter = OpticalMeter(configuration: .init(manufacturer: "LGZ", identification: "ZMF100AC.M26", offeredBaud: offeredBaud)) {
+        var meter = OpticalMeter(
+            configuration: .init(manufacturer: "LGZ", identification: "ZMF100AC.M26", offeredBaud: offeredBaud)
+        ) {
             [
                 .init("F.F", "00"), .init("0.0", "        87654321"), .init("C.1.0", "87654321"),
                 .init("0.9.1", "133456"), .init("0.9.2", "260115"),
