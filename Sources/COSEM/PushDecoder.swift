@@ -105,7 +105,7 @@ public struct PushDecoder: Framer {
         case DataNotification.tag:
             if !isAssembled { report(blocks.abandon()) }
             let notification = try DataNotification(&reader, of: bytes)
-            outputs.append(.frame(telegram(notification, ciphering)))
+            outputs.append(.frame(Self.telegram(notification, ciphering)))
         case GeneralBlock.tag where ciphering == nil:
             guard !isAssembled else {
                 throw WireError(.malformed, "a block transfer inside of a block transfer", offset: offset)
@@ -159,23 +159,12 @@ public struct PushDecoder: Framer {
         return WireError(.unsupported, "\(name) is not a push", offset: offset)
     }
 
-    private func telegram(_ notification: DataNotification, _ ciphering: Ciphering?) -> Telegram {
+    private static func telegram(_ notification: DataNotification, _ ciphering: Ciphering?) -> Telegram {
         let body = notification.body
         return Telegram(
             meter: PushIdentity.identity(of: body.registers, systemTitle: ciphering?.systemTitle),
             meterTime: notification.time ?? PushIdentity.clock(of: body.registers),
-            registers: body.registers, list: body.list, ciphering: ciphering,
-            warnings: body.warnings + [weakness(of: ciphering)].compactMap { $0 })
-    }
-
-    /// Less protection than the configured keys promise: whoever has the line could have sent it.
-    private func weakness(of ciphering: Ciphering?) -> String? {
-        guard let ciphering else {
-            return keys.encryption == nil
-                ? nil : "the message is not encrypted, although an encryption key is configured"
-        }
-        return keys.authentication == nil || ciphering.isAuthenticated
-            ? nil : "the message carries no authentication tag, although an authentication key is configured"
+            registers: body.registers, list: body.list, ciphering: ciphering, warnings: body.warnings)
     }
 }
 

@@ -227,6 +227,12 @@ extension ReadoutDecoder {
                 WireError(.checksum, "the block check character is \(hex(sent)), computed \(hex(computed))"),
                 consuming: end + 2, at: end + 1)
         }
+        // Seven bits of check let one of 128 joined halves pass.
+        guard buffer[start] == Control.soh || !content.contains(Control.stx) else {
+            return refuse(
+                WireError(.framing, "a readout begins inside of another one, whose end is missing"), consuming: end + 2,
+                at: start)
+        }
         var warnings: [String] = []
         if buffer[end] == Control.eot { warnings.append("This is a partial block: more of them follow.") }
         if scanner.noise > 0 { outputs.append(.noise(scanner.noise)) }

@@ -5,12 +5,12 @@ import Wire
 /// `dlms-push`: the decoder of the COSEM module with a profile behind it.
 struct ProfiledPushDecoder: Framer {
     private var decoder: PushDecoder
-    private let profile: Profile?
+    private let settings: ProtocolSettings
 
     init(_ settings: ProtocolSettings) {
         decoder = PushDecoder(
             keys: CipheringKeys(encryption: settings.encryptionKey, authentication: settings.authenticationKey))
-        profile = settings.profile
+        self.settings = settings
     }
 
     private static let profileIsMissing =
@@ -25,7 +25,8 @@ struct ProfiledPushDecoder: Framer {
     mutating func next() -> FramerOutput<Telegram>? {
         guard let output = decoder.next() else { return nil }
         guard case .frame(var telegram) = output else { return output }
-        guard let profile else {
+        if let weakness = weakness(of: telegram.ciphering) { telegram.warnings.append(weakness) }
+        guard let profile = settings.profile else {
             if telegram.needsProfile { telegram.warnings.append(Self.profileIsMissing) }
             return .frame(telegram)
         }
@@ -34,6 +35,16 @@ struct ProfiledPushDecoder: Framer {
         let title = telegram.ciphering?.systemTitle
         telegram.meter = PushIdentity.identity(of: telegram.registers, systemTitle: title)
         return .frame(telegram)
+    }
+
+    /// Less protection than the configured keys promise: whoever has the line could have sent it.
+    private func weakness(of ciphering: Ciphering?) -> String? {
+        guard let ciphering else {
+            return settings.encryptionKey == nil
+                ? nil : "the message is not encrypted, although an encryption key is configured"
+        }
+        return settings.authenticationKey == nil || ciphering.isAuthenticated
+            ? nil : "the message carries no authentication tag, although an authentication key is configured"
     }
 }
 

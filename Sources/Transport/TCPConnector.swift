@@ -59,7 +59,8 @@ struct ConnectProblem {
     private func combined(_ error: NIOConnectionError) -> TransportError {
         if let last = error.connectionErrors.last { return self.error(last.error) }
         return TransportError(
-            .notFound, "cannot connect to \(name): nobody knows the host \(error.host): correct the name, or the name service")
+            .notFound,
+            "cannot connect to \(name): nobody knows the host \(error.host): correct the name, or the name service")
     }
 
     private func refusal(_ number: ErrorNumber) -> TransportError {

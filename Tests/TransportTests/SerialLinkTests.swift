@@ -157,8 +157,8 @@ struct SerialProblemTests {
             let file = folder + "/recording.bin"
             try Data([1]).write(to: URL(fileURLWithPath: file))
             let cases: [(path: String, code: TransportError.Code, words: String)] = [
-                (folder + "/missing", .notFound, "plugged in"),
-                (file + "/below-a-file", .notFound, "plugged in"),
+                (folder + "/missing", .notFound, "plug the adapter in"),
+                (file + "/below-a-file", .notFound, "plug the adapter in"),
                 (folder, .configuration, "directory"),
                 ("/dev/null", .configuration, "no serial port"),
                 (file, .configuration, "transport: {file:"),
