@@ -36,7 +36,7 @@ public struct DaemonService: Sendable {
         let node = await NodeIdentity.node(configured: configuration.node, journal: journal)
         let topics = Topics(base: configuration.broker.baseTopic, node: node)
         let client = MQTTClient(settings: brokerSettings(node: node, topics: topics), logger: logger)
-        let live = LiveTopics(client: client)
+        let live = LiveTopics(client: client, logger: logger)
         let publisher = Publisher(
             client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,
             clock: clock, logger: logger)

@@ -1,13 +1,18 @@
+import Logging
 import MQTT
 import Synchronization
 
 /// Keeps the retained topics at the broker as they should be, past any backlog.
 final class LiveTopics: Sendable {
     private let board = Mutex(LiveBoard())
+    /// Topics that the broker does not take, so that each is said once.
+    private let refused = Mutex<Set<String>>([])
     private let client: MQTTClient
+    private let logger: Logger
 
-    init(client: MQTTClient) {
+    init(client: MQTTClient, logger: Logger) {
         self.client = client
+        self.logger = logger
     }
 
     func set(_ topic: String, _ text: String) {
@@ -38,7 +43,18 @@ final class LiveTopics: Sendable {
 
     private func completed(_ topic: String, _ result: Result<UInt8, PublishError>) {
         let succeeded = (try? result.get()) != nil
+        say(topic, result)
         board.withLock { $0.completed(topic, succeeded: succeeded) }
         pump()
+    }
+
+    private func say(_ topic: String, _ result: Result<UInt8, PublishError>) {
+        switch result {
+        case .success, .failure(.notConnected), .failure(.connectionLost):
+            _ = refused.withLock { $0.remove(topic) }
+        case .failure(let error):
+            guard refused.withLock({ $0.insert(topic).inserted }) else { return }
+            logger.error("\(error) It is tried again with the next change.", metadata: ["topic": "\(topic)"])
+        }
     }
 }
