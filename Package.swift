@@ -117,13 +117,16 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "OBIS"], swiftSettings: testing),
         .testTarget(name: "JournalTests", dependencies: ["Journal", "OBIS", grdb, log], swiftSettings: testing),
-        .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", log], swiftSettings: testing),
+        .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", "TestSupport", log], swiftSettings: testing),
         .testTarget(
             name: "DaemonTests",
             dependencies: [
                 "Daemon", "Configuration", "Journal", "MQTT", "Metering", "Rules", "Transport", "OBIS", "Wire", log,
             ],
             swiftSettings: testing),
-        .testTarget(name: "EndToEndTests", dependencies: ["obisd"], swiftSettings: testing),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["obisd", "Journal", "MeterSimulator", "OBIS", "TestSupport", "Wire", log],
+            swiftSettings: testing),
     ]
 )

@@ -46,7 +46,7 @@ public struct DaemonService: Sendable {
             pipelines: readers.map(\.pipeline), clock: clock)
         let manager = ServiceManager()
         logger.notice(
-            "obisd \(Self.version) reads \(readers.count) meters.",
+            "obisd \(Self.version) reads \(readers.count) \(readers.count == 1 ? "meter" : "meters").",
             metadata: ["node": "\(node)", "broker": "\(configuration.broker.host):\(configuration.broker.port)"])
         // Started in this order, stopped in reverse: no reading is taken any more when the publisher says goodbye,
         // and the journal is closed last.

@@ -46,6 +46,7 @@ struct Overseer: Service {
         let backlog = journalFigures.backlog[Publisher.outlet] ?? 0
         var degraded = journal.openingNotes
         if let error = journalFigures.lastError { degraded.append(error.message) }
+        if publisherFigures.isHolding { degraded.append(publisherFigures.lastError ?? "The broker refuses readings.") }
         return DaemonInfo(
             version: DaemonService.version, node: node, stream: journal.stream, startedAt: startedAt, meters: meters,
             journal: DaemonInfo.Journal(
@@ -55,6 +56,7 @@ struct Overseer: Service {
                 givenUp: journalFigures.givenUp, error: journalFigures.lastError?.message),
             broker: DaemonInfo.Broker(
                 acknowledged: publisherFigures.acknowledged, refused: publisherFigures.refused,
+                setAside: publisherFigures.setAside,
                 hasSubscriber: publisherFigures.hasSubscriber, error: publisherFigures.lastError),
             degraded: degraded)
     }

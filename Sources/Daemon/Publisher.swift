@@ -116,6 +116,7 @@ final class Publisher: Service {
         queue.accepted(position)
         state.withLock {
             $0.acknowledged += 1
+            $0.lastError = nil
             $0.hasSubscriber = reason != 16
         }
     }
@@ -126,7 +127,16 @@ final class Publisher: Service {
         switch error {
         case .notConnected, .connectionLost:
             queue.failed(position, hold: false)
-        case .refused, .tooLarge, .invalid, .queueFull:
+        case .tooLarge, .invalid:
+            // No time and no change at the broker's access list makes it pass: it must not hold back the others.
+            queue.accepted(position)
+            state.withLock {
+                $0.setAside += 1
+                $0.lastError = error.description
+            }
+            logger.error(
+                "\(error.description) It stays in the journal and is not sent.", metadata: ["position": "\(position)"])
+        case .refused, .queueFull:
             let isFirst = !queue.isHolding
             queue.failed(position, hold: true)
             state.withLock {
@@ -184,7 +194,10 @@ final class Publisher: Service {
 
     /// Acknowledgements reach the journal in batches: a synced transaction each would cost as much as a reading.
     private func record(_ queue: inout PublishQueue) async {
-        state.withLock { $0.unrecorded = queue.acknowledged - queue.recorded }
+        state.withLock {
+            $0.unrecorded = queue.acknowledged - queue.recorded
+            $0.isHolding = queue.isHolding
+        }
         if let position = queue.mustRecord { await record(position, &queue) }
     }
 
@@ -221,6 +234,10 @@ struct PublisherFigures: Sendable {
     var isConnected = false
     var acknowledged: Int64 = 0
     var refused: Int64 = 0
+    /// Entries that no broker with these limits will ever take.
+    var setAside: Int64 = 0
+    /// The broker refuses, and readings wait until it does not.
+    var isHolding = false
     /// Acknowledged entries that the journal still counts as waiting.
     var unrecorded: Int64 = 0
     /// Whether anybody had subscribed when the last reading was acknowledged; nil before the first.

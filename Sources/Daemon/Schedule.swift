@@ -29,10 +29,17 @@ struct Schedule: Sendable {
     /// - Parameter last: when the last reading began; nil before the first.
     func delay(now: Timestamp, last: Timestamp?) -> Duration {
         if !times.isEmpty { return nextTime(after: now) }
-        if isAligned { return nextMultiple(after: now) }
+        if isAligned { return notTwice(nextMultiple(after: now), now: now, last: last) }
         guard let last else { return .zero }
         let elapsed = Duration.milliseconds(max(0, Timestamp.milliseconds(from: last, to: now)))
         return max(.zero, interval - elapsed)
+    }
+
+    /// A clock that is set back a little meets the same multiple again.
+    private func notTwice(_ delay: Duration, now: Timestamp, last: Timestamp?) -> Duration {
+        guard let last else { return delay }
+        let sinceLast = Duration.milliseconds(Timestamp.milliseconds(from: last, to: now)) + delay
+        return abs(sinceLast.milliseconds) < interval.milliseconds / 2 ? delay + interval : delay
     }
 
     /// By the clock on the wall, so that midnight is met on the days of a change of time as well.

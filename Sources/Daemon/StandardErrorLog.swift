@@ -14,8 +14,18 @@ public struct StandardErrorLog: LogHandler {
     public init(label: String, level: Logger.Level = .info) {
         self.label = label
         logLevel = level
-        // Set by the service manager when it connects standard error to the journal.
-        isJournal = unsafe getenv("JOURNAL_STREAM") != nil
+        isJournal = Self.isJournal()
+    }
+
+    /// The service manager names the device and inode of the stream that it connected to the journal. Standard
+    /// error may have been redirected since.
+    private static func isJournal() -> Bool {
+        // The text is copied before anything else can change the environment.
+        guard let stream = unsafe getenv("JOURNAL_STREAM").map({ unsafe String(cString: $0) }) else { return false }
+        var status = stat()
+        // The structure lives across the call.
+        guard unsafe fstat(STDERR_FILENO, &status) == 0 else { return false }
+        return stream == "\(status.st_dev):\(status.st_ino)"
     }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {

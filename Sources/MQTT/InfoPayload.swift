@@ -61,12 +61,17 @@ public struct DaemonInfo: Sendable {
     public struct Broker: Sendable {
         public var acknowledged: Int64
         public var refused: Int64
+        /// Entries that are too large for the broker and are not sent.
+        public var setAside: Int64
         public var hasSubscriber: Bool?
         public var error: String?
 
-        public init(acknowledged: Int64, refused: Int64, hasSubscriber: Bool?, error: String?) {
+        public init(
+            acknowledged: Int64, refused: Int64, setAside: Int64 = 0, hasSubscriber: Bool?, error: String?
+        ) {
             self.acknowledged = acknowledged
             self.refused = refused
+            self.setAside = setAside
             self.hasSubscriber = hasSubscriber
             self.error = error
         }
@@ -153,6 +158,7 @@ extension DaemonInfo.Broker {
     fileprivate func write(to json: inout JSONWriter) {
         json.member("acknowledged", acknowledged)
         json.member("refused", refused)
+        json.member("set_aside", setAside)
         json.key("subscriber")
         if let hasSubscriber { json.bool(hasSubscriber) } else { json.null() }
         json.member("error", error)

@@ -1,4 +1,5 @@
 import OBIS
+import Wire
 
 /// The newest good value of every register that a meter delivers, merged over its alternating lists.
 ///
@@ -36,6 +37,8 @@ public struct LiveState: Sendable {
 
     private mutating func merge(_ register: Register, key: String, now: Duration) {
         guard var entry = entries[key] else {
+            // A hostile line must not fill the memory with names.
+            guard order.count < Limits.registers else { return }
             order.append(key)
             entries[key] = Entry(register: register, seen: now, interval: nil)
             return

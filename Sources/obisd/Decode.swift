@@ -45,6 +45,10 @@ struct Decode: ParsableCommand {
     var files: [String] = []
 
     func validate() throws {
+        for (name, argument) in [("--key", key), ("--auth-key", authKey)]
+        where argument != nil && argument?.secret == nil {
+            throw ValidationError("\(name) is no key: write 32 hexadecimal digits, or @ and a file that holds them")
+        }
         guard ProtocolRegistry.named(protocolName) != nil else {
             let names = ProtocolRegistry.all.map(\.name).joined(separator: ", ")
             throw ValidationError("'\(protocolName)' is no protocol of this program: \(names)")
@@ -107,10 +111,17 @@ struct Decode: ParsableCommand {
 }
 
 /// A key on the command line: the digits, or `@` and a file that holds them.
+///
+/// Any text is taken at first, since the library would repeat in its error what it does not take.
 struct KeyArgument: ExpressibleByArgument {
-    let secret: Secret
+    /// Nil for a text that is no key.
+    let secret: Secret?
 
-    init?(argument: String) {
+    init(argument: String) {
+        secret = Self.secret(argument)
+    }
+
+    private static func secret(_ argument: String) -> Secret? {
         let text: String
         if argument.hasPrefix("@") {
             guard let content = try? String(contentsOfFile: String(argument.dropFirst()), encoding: .utf8) else {
@@ -121,6 +132,6 @@ struct KeyArgument: ExpressibleByArgument {
             text = argument
         }
         guard let bytes = Hex.bytes(text.utf8), bytes.count == 16 else { return nil }
-        secret = Secret(bytes)
+        return Secret(bytes)
     }
 }

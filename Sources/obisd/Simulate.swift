@@ -171,8 +171,8 @@ private struct SimulatorOptions {
 
     mutating func key(_ name: String) -> Secret? {
         guard let text = text(name) else { return nil }
-        guard let key = KeyArgument(argument: text) else { return broken() }
-        return key.secret
+        guard let secret = KeyArgument(argument: text).secret else { return broken() }
+        return secret
     }
 
     mutating func place() -> MeterArgument.Place? {

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 /// Passes the connections of one loopback port on to another, until it is told to cut or to hold them.
 final class Relay: Sendable {

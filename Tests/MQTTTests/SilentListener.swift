@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 /// No broker: accepts connections and says nothing, closes them at once, or answers with fixed bytes.
 final class SilentListener: Sendable {

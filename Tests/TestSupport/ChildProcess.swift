@@ -5,6 +5,10 @@ import Foundation
 public final class ChildProcess {
     public struct Failure: Error, CustomStringConvertible {
         public let description: String
+
+        public init(description: String) {
+            self.description = description
+        }
     }
 
     private let pid: pid_t
@@ -13,9 +17,14 @@ public final class ChildProcess {
 
     /// - Parameters:
     ///   - program: its path.
-    ///   - output: the file that takes its standard output and error.
-    public init(_ program: String, _ arguments: [String], output: String = "/dev/null") throws {
-        pid = try Self.spawn(program, arguments, input: nil, output: output)
+    ///   - input: the file that it reads as standard input.
+    ///   - output: the file that takes its standard output.
+    ///   - error: the file that takes its standard error; nil: the same.
+    public init(
+        _ program: String, _ arguments: [String], input: String = "/dev/null", output: String = "/dev/null",
+        error: String? = nil
+    ) throws {
+        pid = try Self.spawn(program, arguments, input: .path(input), output: output, error: error)
         guardian = try? Self.guardian(of: pid)
     }
 
@@ -26,7 +35,7 @@ public final class ChildProcess {
     public static func run(_ program: String, _ arguments: [String]) throws -> Int32 {
         let process = try ChildProcess("/usr/bin/env", [program] + arguments)
         process.wait(options: 0)
-        return ((process.status ?? 0) >> 8) & 0xFF
+        return process.exitCode ?? 0
     }
 
     public var isRunning: Bool {
@@ -36,6 +45,22 @@ public final class ChildProcess {
 
     public func signal(_ signal: Int32) {
         if isRunning { kill(pid, signal) }
+    }
+
+    /// The code that it ended with, 128 and the signal's number where it was killed; nil while it runs.
+    public var exitCode: Int32? {
+        guard !isRunning, let status else { return nil }
+        let signal = status & 0x7F
+        return signal == 0 ? (status >> 8) & 0xFF : 128 + signal
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// - Returns: its exit code; nil when it still runs after the time.
+    public func waitForExit(within limit: Duration) async throws -> Int32? {
+        let end = ContinuousClock.now + limit
+        while isRunning, ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(5)) }
+        return exitCode
     }
 
     /// Signals it and waits until it has ended.
@@ -64,21 +89,33 @@ public final class ChildProcess {
         guard pipe(&ends) == 0 else { throw Failure(description: "pipe: errno \(errno)") }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         defer { close(ends[0]) }
-        let guardian = try spawn("/bin/sh", ["-c", "read -r _; kill -9 \(pid)"], input: ends[0], output: "/dev/null")
+        let guardian = try spawn(
+            "/bin/sh", ["-c", "read -r _; kill -9 \(pid)"], input: .descriptor(ends[0]))
         return (guardian, ends[1])
     }
 
-    private static func spawn(_ program: String, _ arguments: [String], input: Int32?, output: String) throws -> pid_t {
+    private enum Input {
+        case path(String)
+        case descriptor(Int32)
+    }
+
+    private static func spawn(
+        _ program: String, _ arguments: [String], input: Input, output: String = "/dev/null",
+        error: String? = nil
+    ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        if let input {
-            posix_spawn_file_actions_adddup2(&actions, input, 0)
-        } else {
-            posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        switch input {
+        case .path(let path): posix_spawn_file_actions_addopen(&actions, 0, path, O_RDONLY, 0)
+        case .descriptor(let descriptor): posix_spawn_file_actions_adddup2(&actions, descriptor, 0)
         }
         posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o600)
-        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        if let error {
+            posix_spawn_file_actions_addopen(&actions, 2, error, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        } else {
+            posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        }
         // The threads of a pool block signals, and a child would inherit that.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -92,7 +129,9 @@ public final class ChildProcess {
         words.append(nil)
         var pid: pid_t = 0
         let code = posix_spawn(&pid, program, &actions, &attributes, words, environ)
-        guard code == 0 else { throw Failure(description: "\(program) cannot be started: errno \(code)") }
+        guard code == 0 else {
+            throw Failure(description: "\(program) cannot be started: errno \(code)")
+        }
         return pid
     }
 }

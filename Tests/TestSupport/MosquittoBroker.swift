@@ -5,9 +5,13 @@ import Foundation
 public final class MosquittoBroker {
     public struct Failure: Error, CustomStringConvertible {
         public let description: String
+
+        public init(description: String) {
+            self.description = description
+        }
     }
 
-    public let port: Int
+    public private(set) var port: Int
     public let folder: URL
     private let settings: [String]
     private var process: ChildProcess?
@@ -18,20 +22,29 @@ public final class MosquittoBroker {
     ///   - allowsAnonymous: whether a client needs no user name.
     ///   - starts: false to start it later.
     public init(
-        _ settings: [String] = [], files: [String: String] = [:], allowsAnonymous: Bool = true, starts: Bool = true
+        _ settings: [String] = [], files: [String: String] = [:], allowsAnonymous: Bool = true,
+        starts: Bool = true
     ) async throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("mosquitto-\(UUID().uuidString)")
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "mosquitto-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         port = try Self.freePort()
         let path = folder.path
         self.settings =
-            [
-                "listener \(port) 127.0.0.1", "allow_anonymous \(allowsAnonymous)", "user \(NSUserName())",
-                "persistence false",
-            ]
+            ["allow_anonymous \(allowsAnonymous)", "user \(NSUserName())"]
+            + (settings.contains { $0.hasPrefix("persistence ") } ? [] : ["persistence false"])
             + settings.map { $0.replacingOccurrences(of: "FOLDER", with: path) }
         for (name, text) in files { try write(text, to: name) }
-        if starts { try await start() }
+        if starts { try await startSomewhere() }
+    }
+
+    /// Somebody else may take a port between its choice and the start.
+    private func startSomewhere() async throws {
+        for _ in 0..<5 {
+            if (try? await start()) != nil { return }
+            port = try Self.freePort()
+        }
+        try await start()
     }
 
     deinit {
@@ -41,7 +54,8 @@ public final class MosquittoBroker {
 
     /// The program, where Debian and others put it; nil where there is none.
     public static var program: URL? {
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(
+            String.init)
         return (folders + ["/usr/sbin", "/usr/local/sbin", "/usr/bin"])
             .map { URL(fileURLWithPath: $0).appendingPathComponent("mosquitto") }
             .first { FileManager.default.isExecutableFile(atPath: $0.path) }
@@ -57,18 +71,25 @@ public final class MosquittoBroker {
 
     /// Starts it, again on the same port, and returns when it accepts connections.
     public func start() async throws {
-        guard let program = Self.program else { throw Failure(description: "mosquitto is not installed") }
-        try write(settings.joined(separator: "\n") + "\n", to: "mosquitto.conf")
+        guard let program = Self.program else {
+            throw Failure(description: "mosquitto is not installed")
+        }
+        try write(
+            (["listener \(port) 127.0.0.1"] + settings).joined(separator: "\n") + "\n",
+            to: "mosquitto.conf")
         let log = folder.appendingPathComponent("mosquitto.log")
         try Data().write(to: log)
         process = try ChildProcess(program.path, ["-c", file("mosquitto.conf")], output: log.path)
+        func said() -> String { (try? String(contentsOf: log, encoding: .utf8)) ?? "" }
         for _ in 0..<1000 {
-            if Self.accepts(port: port) { return }
             guard process?.isRunning == true else { break }
+            // Another broker may listen on the port where this one cannot.
+            if said().contains("version"), said().contains(" running"), Self.accepts(port: port) {
+                return
+            }
             try await Task.sleep(for: .milliseconds(10))
         }
-        let said = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
-        throw Failure(description: "mosquitto does not accept connections on port \(port): \(said)")
+        throw Failure(description: "mosquitto does not accept connections on port \(port): \(said())")
     }
 
     /// Ends it as a crash would: connections drop without a word.
@@ -104,7 +125,7 @@ public final class MosquittoBroker {
         throw Failure(description: "no free port: errno \(errno)")
     }
 
-    static func bind(_ descriptor: Int32, to port: Int) -> Bool {
+    public static func bind(_ descriptor: Int32, to port: Int) -> Bool {
         var address = loopback(port: port)
         return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
@@ -124,7 +145,7 @@ public final class MosquittoBroker {
         }
     }
 
-    static func loopback(port: Int) -> sockaddr_in {
+    public static func loopback(port: Int) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(clamping: port).bigEndian

@@ -1,0 +1,117 @@
+import Foundation
+import Journal
+import Logging
+import OBIS
+import TestSupport
+
+/// The daemon in a folder of its own, with its configuration, journal and log.
+final class DaemonProcess {
+    let folder: URL
+    let log: LineFile
+    private var process: ChildProcess?
+
+    /// - Parameter meters: the stanzas, as YAML flow mappings.
+    init(folder: URL, brokerPort: Int, meters: [String], broker: String = "") throws {
+        self.folder = folder
+        log = LineFile(folder.appendingPathComponent("log").path)
+        let text = """
+            node: e2e
+            broker: {host: 127.0.0.1, port: \(brokerPort)\(broker.isEmpty ? "" : ", \(broker)")}
+            journal: {path: journal.db}
+            meters:
+            \(meters.map { "  - {\($0)}" }.joined(separator: "\n"))
+            """
+        try Data(text.utf8).write(to: folder.appendingPathComponent("obisd.yaml"))
+    }
+
+    /// Writes a secret that only this user can read.
+    func write(_ secret: String, to name: String) throws {
+        let file = folder.appendingPathComponent(name)
+        try Data(secret.utf8).write(to: file)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
+    }
+
+    /// - Parameter environment: `NAME=value`, beside what the tests have themselves.
+    func start(environment: [String] = []) throws {
+        process = try ChildProcess(
+            "/usr/bin/env",
+            ["-u", "JOURNAL_STREAM"] + environment
+                + [Program.path, "run", "--config", folder.appendingPathComponent("obisd.yaml").path],
+            output: "/dev/null", error: log.path)
+    }
+
+    /// As a power cut ends it.
+    func kill() {
+        process?.end(SIGKILL)
+        process = nil
+    }
+
+    /// Asks it to end.
+    ///
+    /// - Returns: its exit code; nil when it still ran after five seconds, and was killed.
+    func terminate() async throws -> Int32? {
+        process?.signal(SIGTERM)
+        let code = try await process?.waitForExit(within: .seconds(5))
+        kill()
+        return code
+    }
+
+    var isRunning: Bool { process?.isRunning ?? false }
+
+    /// Waits for a line of the log that contains the text.
+    func waitForLog(_ text: String, within limit: Duration = .seconds(90)) async throws {
+        try await waitFor("a log line with: \(text)", within: limit) {
+            try log.read()
+            return log.lines.contains { $0.contains(text) }
+        }
+    }
+
+    func logLines(_ text: String) throws -> [String] {
+        try log.read()
+        return log.lines.filter { $0.contains(text) }
+    }
+
+    /// Everything that was accepted, read after the daemon has ended.
+    func journaled() async throws -> [JournaledReading] {
+        let journal = try await Journal.open(
+            path: folder.appendingPathComponent("journal.db").path, settings: JournalSettings(),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        var readings: [JournaledReading] = []
+        var position: Int64 = 0
+        while case let page = try await journal.entries(after: position, limit: 1000),
+            let last = page.last
+        {
+            readings += page.compactMap(\.reading)
+            position = last.position
+        }
+        await journal.close()
+        return readings
+    }
+}
+
+/// Simulated meters in a process of their own.
+final class MetersProcess {
+    private let process: ChildProcess
+    private let output: LineFile
+
+    /// - Parameter meters: as on the command line.
+    init(folder: URL, _ meters: [String]) throws {
+        output = LineFile(folder.appendingPathComponent("meters-\(UUID().uuidString)").path)
+        process = try ChildProcess(
+            Program.path, ["simulate", "--seed", "7"] + meters.flatMap { ["--meter", $0] },
+            output: output.path)
+    }
+
+    /// The ports of those on TCP, in the order in which they opened, when all meters are there.
+    func ports(of count: Int) async throws -> [Int] {
+        try await waitFor("\(count) simulated meters") {
+            try output.read()
+            return output.lines.count >= count
+        }
+        return output.lines.compactMap { line in
+            line.contains(" 127.0.0.1:") ? line.split(separator: ":").last.flatMap { Int($0) } : nil
+        }
+    }
+
+    func end() { process.end(SIGTERM) }
+}

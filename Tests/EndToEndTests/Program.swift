@@ -1,0 +1,64 @@
+import Foundation
+import TestSupport
+
+/// The program under test, as the build has made it beside the tests.
+enum Program {
+    static let path: String = {
+        let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        return URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("obisd")
+            .path
+    }()
+
+    /// What came of one run.
+    struct Outcome {
+        let exitCode: Int32?
+        let output: String
+        let error: String
+
+        var lines: [String] { output.split(separator: "\n").map(String.init) }
+    }
+
+    /// Runs a command to its end, in a minute at most.
+    static func run(_ arguments: [String], input: [UInt8]? = nil) async throws -> Outcome {
+        try await withFolder { folder in
+            if let input { try Data(input).write(to: folder.appendingPathComponent("in")) }
+            let (output, error) = (
+                folder.appendingPathComponent("out"), folder.appendingPathComponent("err")
+            )
+            let process = try ChildProcess(
+                path, arguments,
+                input: input == nil ? "/dev/null" : folder.appendingPathComponent("in").path,
+                output: output.path, error: error.path)
+            let code = try await process.waitForExit(within: .seconds(60))
+            func text(_ file: URL) -> String { (try? String(contentsOf: file, encoding: .utf8)) ?? "" }
+            return Outcome(exitCode: code, output: text(output), error: text(error))
+        }
+    }
+}
+
+/// A fresh folder, removed at the end.
+func withFolder<Value>(_ body: (URL) async throws -> Value) async throws -> Value {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+        "obisd-test-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    return try await body(folder)
+}
+
+/// Something did not happen in a time that is generous for a busy machine.
+struct NotInTime: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Waits for something that the outside shows in files, such as a log.
+func waitFor(
+    _ what: String, within limit: Duration = .seconds(90), _ condition: () throws -> Bool
+) async throws {
+    let end = ContinuousClock.now + limit
+    while try !condition() {
+        guard ContinuousClock.now < end else {
+            throw NotInTime(description: "not within \(limit): \(what)")
+        }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+}
