@@ -98,7 +98,7 @@ let package = Package(
         // Tests.
         .target(
             name: "TestSupport", dependencies: ["OBIS", "Wire"], path: "Tests/TestSupport", swiftSettings: testing),
-        .testTarget(name: "OBISTests", dependencies: ["OBIS"], swiftSettings: testing),
+        .testTarget(name: "OBISTests", dependencies: ["OBIS", "TestSupport"], swiftSettings: testing),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "IEC62056Tests", dependencies: ["IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
@@ -113,15 +113,19 @@ let package = Package(
             name: "ConfigurationTests", dependencies: ["Configuration", "Metering", "OBIS", "Wire"],
             swiftSettings: testing),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport", "MeterSimulator", "Wire", "CLinux", log],
+            name: "TransportTests",
+            dependencies: ["Transport", "MeterSimulator", "TestSupport", "Wire", "CLinux", log],
             swiftSettings: testing),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "OBIS"], swiftSettings: testing),
-        .testTarget(name: "JournalTests", dependencies: ["Journal", "OBIS", grdb, log], swiftSettings: testing),
+        .testTarget(
+            name: "JournalTests", dependencies: ["Journal", "OBIS", "TestSupport", grdb, log], swiftSettings: testing),
         .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", "TestSupport", log], swiftSettings: testing),
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "Daemon", "Configuration", "Journal", "MQTT", "Metering", "Rules", "Transport", "OBIS", "Wire", log,
+                "Daemon", "Configuration", "Journal", "MQTT", "Metering", "Rules", "Transport", "OBIS", "TestSupport",
+                "Wire",
+                log,
             ],
             swiftSettings: testing),
         .testTarget(

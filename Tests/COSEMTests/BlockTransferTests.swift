@@ -1,5 +1,6 @@
 import COSEM
 import OBIS
+import TestSupport
 import Testing
 import Wire
 

@@ -1,6 +1,7 @@
 @testable import COSEM
 import Crypto
 import OBIS
+import TestSupport
 import Testing
 import Wire
 

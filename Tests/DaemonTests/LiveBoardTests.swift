@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Daemon
@@ -82,7 +83,7 @@ struct LiveBoardTests {
 
     @Test("any order of events ends with the newest value of each topic at the broker", arguments: 1...40)
     func model(seed: UInt64) {
-        var random = SeededGenerator(state: seed)
+        var random = SeededGenerator(seed: seed)
         var board = LiveBoard()
         var wanted: [String: UInt8] = [:]
         var broker: [String: UInt8] = [:]

@@ -1,4 +1,5 @@
 import OBIS
+import TestSupport
 import Testing
 
 @testable import Daemon
@@ -97,7 +98,7 @@ struct PublishQueueTests {
 
     @Test("any order of events: nothing is skipped, nothing is done without an acknowledgement", arguments: 1...60)
     func model(seed: UInt64) {
-        var random = SeededGenerator(state: seed)
+        var random = SeededGenerator(seed: seed)
         var world = PublishWorld()
         for _ in 0..<600 {
             world.anything(&random)
@@ -112,7 +113,7 @@ struct PublishQueueTests {
 
     @Test("a crash repeats at most one window")
     func repeats() {
-        var random = SeededGenerator(state: 3)
+        var random = SeededGenerator(seed: 3)
         var world = PublishWorld()
         world.commit(1000)
         world.connect(window: 16)
@@ -282,18 +283,5 @@ private struct PublishWorld {
             JournaledReading(
                 position: position, meter: "m\(position % 3)", seq: position, capturedAt: Timestamp(milliseconds: 0),
                 payload: []))
-    }
-}
-
-/// Equal seeds make equal courses.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
     }
 }

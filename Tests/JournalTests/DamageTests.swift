@@ -1,6 +1,7 @@
 import Foundation
 import Journal
 import OBIS
+import TestSupport
 import Testing
 
 @Suite("Damage")
@@ -159,7 +160,7 @@ struct DamageTests {
             for _ in 1...30 { accepted.insert(.reading(try await journal.append(draft("main", padding: 900)))) }
             await journal.close()
             let sound = try Data(contentsOf: URL(fileURLWithPath: path))
-            var generator = SeededGenerator(state: 5)
+            var generator = SeededGenerator(seed: 5)
             var outcomes: [String: Int] = [:]
             for round in 0..<120 {
                 var damaged = sound
@@ -184,18 +185,5 @@ struct DamageTests {
         await journal.close()
         guard journal.openingNotes.isEmpty else { return "set aside" }
         return entries.contains { $0.gap != nil } ? "gap" : "as it was"
-    }
-}
-
-/// The same numbers in every run (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return value ^ value >> 31
     }
 }

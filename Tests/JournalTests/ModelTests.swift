@@ -1,5 +1,6 @@
 import Journal
 import OBIS
+import TestSupport
 import Testing
 
 /// Random operations, held against a list in memory.
@@ -17,7 +18,7 @@ struct ModelTests {
     @Test("appending, acknowledging, retaining and reopening in any order loses nothing unexplained", arguments: 1...6)
     func random(seed: UInt64) async throws {
         try await withFolder { folder in
-            var generator = SeededGenerator(state: seed)
+            var generator = SeededGenerator(seed: seed)
             var model = Model()
             let settings = JournalSettings(keep: .seconds(3600), maxSize: 1 << 19)
             var journal = try await open(folder + "/journal.db", settings)

@@ -1,5 +1,6 @@
 import Metering
 import OBIS
+import TestSupport
 import Testing
 import Wire
 
@@ -61,7 +62,7 @@ struct ConformanceTests {
     @Test("finds its messages between noise", arguments: Recordings.all)
     func noise(recording: Recording) throws {
         let telegrams = try Findings(recording, [recording.bytes]).telegrams
-        var random = SeededNoise(1)
+        var random = SeededGenerator(seed: 1)
         for round in 0..<40 {
             let before = random.bytes(Int.random(in: 1...300, using: &random))
             let between = random.bytes(Int.random(in: 1...300, using: &random))
@@ -114,7 +115,7 @@ struct ConformanceTests {
         (
             "random",
             { count in
-                var noise = SeededNoise(UInt64(count))
+                var noise = SeededGenerator(seed: UInt64(count))
                 return noise.bytes(count)
             }
         ),

@@ -1,4 +1,5 @@
 import OBIS
+import TestSupport
 import Testing
 
 @Suite("ObisCode")

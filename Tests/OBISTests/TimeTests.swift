@@ -1,5 +1,6 @@
 import Foundation
 import OBIS
+import TestSupport
 import Testing
 
 private let calendar: Calendar = {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Transport
 
@@ -20,7 +21,7 @@ struct BackoffTests {
 
     @Test("chance takes away at most its share, and never lengthens a delay", arguments: UInt64(0)..<20)
     func jitter(seed: UInt64) {
-        var generator = SeededGenerator(state: seed)
+        var generator = SeededGenerator(seed: seed)
         var backoff = Backoff(initial: .seconds(1), maximum: .seconds(60), jitterPercent: 25)
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
             let delay = backoff.next(using: &generator)
@@ -32,7 +33,7 @@ struct BackoffTests {
     @Test("the same seed gives the same delays, another seed others")
     func seeds() {
         func delays(_ seed: UInt64) -> [Duration] {
-            var generator = SeededGenerator(state: seed)
+            var generator = SeededGenerator(seed: seed)
             var backoff = Backoff()
             return (0..<8).map { _ in backoff.next(using: &generator) }
         }
