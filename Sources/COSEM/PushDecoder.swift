@@ -182,7 +182,10 @@ public enum PushIdentity {
     public static func identity(of registers: [Register], systemTitle: [UInt8]? = nil) -> MeterIdentity {
         var identity = MeterIdentity()
         for (quantity, isLogicalName) in identifying {
-            guard case .text(let text)? = registers.first(where: { $0.obis?.quantity == quantity })?.value,
+            guard
+                case .text(let text)? = registers.first(where: {
+                    $0.obis?.quantity == quantity && $0.obis?.isSubMeter == false
+                })?.value,
                 !text.isEmpty
             else { continue }
             if identity.id == nil { identity.id = text }
@@ -211,4 +214,9 @@ public enum PushIdentity {
         }
         return nil
     }
+}
+
+extension ObisCode {
+    /// Abstract objects of channel 1 and above are those of devices behind the meter.
+    fileprivate var isSubMeter: Bool { a == 0 && b != 0 }
 }

@@ -4,6 +4,9 @@ struct Availability {
     private(set) var expected: Duration
     private let isConfigured: Bool
     private var lastReading: Duration?
+    private var gaps: [Duration] = []
+
+    private static let observed = 8
     private(set) var isOnline = false
 
     /// Before anything was observed.
@@ -16,19 +19,31 @@ struct Availability {
         isConfigured = interval != nil
     }
 
+    /// Whether the interval is configured or was observed often enough to be one.
+    var isIntervalKnown: Bool { isConfigured || gaps.count >= 3 }
+
     /// After this long without a reading the meter is offline.
     var patience: Duration { max(expected * 3, Self.shortest) }
 
+    /// How long nothing was read; nil before the first reading.
+    func silence(at now: Duration) -> Duration? {
+        lastReading.map { now - $0 }
+    }
+
     /// - Returns: whether this changed the judgement.
     mutating func read(at now: Duration) -> Bool {
-        if !isConfigured, let lastReading {
-            let gap = now - lastReading
-            // Follows a faster meter at once, a slower one gradually: an outage is no new habit.
-            expected = gap < expected ? gap : (expected * 7 + gap) / 8
-        }
+        if !isConfigured, let lastReading { observe(now - lastReading) }
         lastReading = now
         defer { isOnline = true }
         return !isOnline
+    }
+
+    /// Several lists in one burst are no speed, and one outage is no habit: the second longest of the newest gaps counts.
+    private mutating func observe(_ gap: Duration) {
+        gaps.append(gap)
+        if gaps.count > Self.observed { gaps.removeFirst() }
+        let longest = gaps.sorted(by: >)
+        expected = longest.count > 2 ? longest[1] : longest[0]
     }
 
     /// - Returns: whether this changed the judgement.

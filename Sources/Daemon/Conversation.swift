@@ -2,6 +2,7 @@ import AsyncAlgorithms
 import Logging
 import Metering
 import OBIS
+import Synchronization
 import Transport
 import Wire
 
@@ -14,6 +15,7 @@ struct Conversation {
     let clock: any HostClock
     /// Nil for meters that talk by themselves.
     let schedule: Schedule?
+    let polls: PollHistory
     let report: @Sendable (Finding) async -> Void
 
     /// What the supervisor logs.
@@ -80,13 +82,27 @@ struct Conversation {
     }
 
     private func poll(_ schedule: Schedule, into inputs: AsyncChannel<Input>) async {
-        var last: Timestamp?
         while !Task.isCancelled {
-            let delay = schedule.delay(now: clock.now, last: last)
-            guard (try? await Task.sleep(for: delay)) != nil else { return }
-            last = clock.now
+            let delay = schedule.delay(now: clock.now, last: polls.last)
+            // The clock may be set meanwhile: a long wait looks at it again.
+            guard (try? await Task.sleep(for: min(delay, Self.longestSleep))) != nil else { return }
+            guard delay <= Self.longestSleep else { continue }
+            polls.last = clock.now
             await inputs.send(.poll)
         }
+    }
+
+    private static let longestSleep = Duration.seconds(30)
+}
+
+/// When a meter was last asked: longer than one conversation, so that a line that comes and goes does not make its
+/// meter be asked more often.
+final class PollHistory: Sendable {
+    private let state = Mutex<Timestamp?>(nil)
+
+    var last: Timestamp? {
+        get { state.withLock { $0 } }
+        set { state.withLock { $0 = newValue } }
     }
 }
 
@@ -135,7 +151,7 @@ private struct Dialogue {
             lastHeard = conversation.clock.monotonic
             try await handle(.received(bytes))
         case .poll:
-            pollBegan = conversation.clock.monotonic
+            if pollBegan == nil { pollBegan = conversation.clock.monotonic }
             try await handle(.poll)
         case .timer(let number):
             if timer.isCurrent(number) { try await handle(.timer) }

@@ -14,6 +14,8 @@ struct LiveBoard {
     private var order: [String] = []
     private var queue: [String] = []
     private var underWay = 0
+    /// Topics whose newest payload the broker did not take.
+    private var failed: Set<String> = []
     private var isConnected = false
 
     /// Payloads under way at a time: a share of the window that a backlog cannot take.
@@ -36,6 +38,7 @@ struct LiveBoard {
     mutating func connected() {
         isConnected = true
         queue = order
+        failed = []
         for topic in order {
             slots[topic]?.isDirty = true
             slots[topic]?.isUnderWay = false
@@ -61,12 +64,23 @@ struct LiveBoard {
         return nil
     }
 
-    /// - Parameter succeeded: false leaves the topic for the next connection or the next change.
+    /// - Parameter succeeded: false leaves the topic for the next change, for `retry()` or the next connection.
     mutating func completed(_ topic: String, succeeded: Bool) {
         guard var slot = slots[topic], slot.isUnderWay else { return }
         slot.isUnderWay = false
         underWay -= 1
         if slot.isDirty { queue.append(topic) }
         slots[topic] = slot
+        if succeeded { failed.remove(topic) } else { failed.insert(topic) }
+    }
+
+    /// Sends again what the broker did not take.
+    mutating func retry() {
+        for topic in order where failed.contains(topic) {
+            guard var slot = slots[topic], !slot.isDirty, !slot.isUnderWay else { continue }
+            slot.isDirty = true
+            slots[topic] = slot
+            queue.append(topic)
+        }
     }
 }

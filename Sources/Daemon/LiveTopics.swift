@@ -33,6 +33,12 @@ final class LiveTopics: Sendable {
         board.withLock { $0.disconnected() }
     }
 
+    /// Sends again what the broker did not take.
+    func retry() {
+        board.withLock { $0.retry() }
+        pump()
+    }
+
     private func pump() {
         while let message = board.withLock({ $0.next() }) {
             client.publish(message) { [weak self] result in
@@ -45,7 +51,11 @@ final class LiveTopics: Sendable {
         let succeeded = (try? result.get()) != nil
         say(topic, result)
         board.withLock { $0.completed(topic, succeeded: succeeded) }
-        pump()
+        // Without a connection every answer comes at once, and would be asked for again from within.
+        switch result {
+        case .failure(.notConnected), .failure(.connectionLost): break
+        case .success, .failure: pump()
+        }
     }
 
     private func say(_ topic: String, _ result: Result<UInt8, PublishError>) {
@@ -54,7 +64,7 @@ final class LiveTopics: Sendable {
             _ = refused.withLock { $0.remove(topic) }
         case .failure(let error):
             guard refused.withLock({ $0.insert(topic).inserted }) else { return }
-            logger.error("\(error) It is tried again with the next change.", metadata: ["topic": "\(topic)"])
+            logger.error("\(error) It is tried again.", metadata: ["topic": "\(topic)"])
         }
     }
 }

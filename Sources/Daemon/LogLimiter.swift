@@ -28,6 +28,11 @@ struct LogLimiter {
         return entry.suppressed
     }
 
+    /// The next message of this kind is news again.
+    mutating func forget(_ key: String) {
+        entries[key] = nil
+    }
+
     private mutating func makeRoom() {
         guard entries.count >= Self.capacity else { return }
         if let oldest = entries.min(by: { $0.value.lastLogged < $1.value.lastLogged }) { entries[oldest.key] = nil }

@@ -23,8 +23,11 @@ actor MeterPipeline {
     private var validator: Validator
     private var state = LiveState()
     private var availability: Availability
+    private var limiter = LogLimiter()
     private var staleRegisters = 0
     private var lastSeq: Int64?
+    /// Of the newest reading in `state`.
+    private var stateSeq: Int64?
     private var unjournaled: GapDraft?
     private(set) var figures = MeterFigures()
 
@@ -42,7 +45,8 @@ actor MeterPipeline {
         self.clock = clock
         self.logger = logger
         meterClock = MeterClock(zone: meter.timeZone)
-        availability = Availability(interval: meter.interval)
+        availability = Availability(
+            interval: meter.interval ?? Schedule.longestPause(of: meter.times.map(\.minutesSinceMidnight)))
         let stored = try? await journal.value(forKey: Self.stateKey, meter: meter.id)
         validator = Validator(
             limits: InstallationLimits(meter.limits), serial: meter.serial,
@@ -59,10 +63,30 @@ actor MeterPipeline {
         figures.telegrams += 1
         figures.lastReading = capturedAt
         figures.device = telegram.meter.id ?? figures.device
+        say(reading.issues)
+        // Live readings say that the meter is there, also while the disk is slow.
+        let silence = availability.silence(at: clock.monotonic)
+        if availability.read(at: clock.monotonic) {
+            if let silence {
+                logger.notice("Readings arrive again after \(silence.components.seconds) s: the meter is online.")
+            }
+            announceAvailability()
+        }
         await journalReading(reading)
-        state.merge(reading, now: clock.monotonic)
-        if availability.read(at: clock.monotonic) { announceAvailability() }
+        if state.merge(reading, now: clock.monotonic) { stateSeq = lastSeq }
         announceState()
+    }
+
+    /// What is wrong with whole readings; single values are told in the reading itself.
+    private func say(_ issues: [QualityIssue]) {
+        for issue in issues where issue.register == nil {
+            guard let held = limiter.admit(issue.code.rawValue + issue.text.prefix(24), now: clock.monotonic) else {
+                continue
+            }
+            logger.warning(
+                "Readings have the quality \(issue.level.rawValue): \(issue.text).",
+                metadata: ["code": "\(issue.code.rawValue)", "more": "\(held)"])
+        }
     }
 
     private func judge(_ telegram: Telegram, capturedAt: Timestamp) -> Reading {
@@ -87,12 +111,12 @@ actor MeterPipeline {
         ) { stream, seq in
             ReadingPayload.reading(reading, node: node, meter: id, stream: stream, seq: seq)
         }
+        await reportGap()
         do throws(JournalError) {
             let journaled = try await journal.append(draft)
             lastSeq = journaled.seq
             figures.journaled += 1
             figures.lastSeq = journaled.seq
-            await reportGap()
         } catch {
             lastSeq = nil
             figures.unjournaled += 1
@@ -100,7 +124,7 @@ actor MeterPipeline {
         }
     }
 
-    /// Readings that could not be journaled are told of by time range and count.
+    /// Readings that could not be journaled are told of by time range and count, before the next one that can.
     private func extendGap(_ time: Timestamp, _ error: JournalError) {
         let reason: JournalGap.Reason = error.code == .full ? .journalFull : .journalUnavailable
         guard var gap = unjournaled else {
@@ -114,13 +138,9 @@ actor MeterPipeline {
 
     private func reportGap() async {
         guard let gap = unjournaled else { return }
+        // Where it still cannot be written, the gap goes on.
+        guard (try? await journal.record(gap)) != nil else { return }
         unjournaled = nil
-        do throws(JournalError) {
-            try await journal.record(gap)
-        } catch {
-            // The disk went again: the gap goes on, together with what is missing by now.
-            unjournaled = unjournaled ?? gap
-        }
     }
 
     // MARK: What else happens on the line
@@ -156,7 +176,12 @@ actor MeterPipeline {
     var isOnline: Bool { availability.isOnline }
 
     /// How long a meter that talks by itself may be silent before its port is opened anew.
-    var silenceLimit: Duration { max(availability.patience, .seconds(60)) }
+    var silenceLimit: Duration {
+        max(availability.patience, availability.isIntervalKnown ? .seconds(60) : Self.longestUnknownSilence)
+    }
+
+    /// Meters that push once an hour are left alone until their habit is known.
+    private static let longestUnknownSilence = Duration.seconds(3900)
 
     // MARK: Announcing
 
@@ -169,7 +194,7 @@ actor MeterPipeline {
         staleRegisters = state.staleCount(now: now, fallback: availability.expected)
         guard let reading = state.reading(now: now, fallback: availability.expected) else { return }
         let payload = ReadingPayload.state(
-            reading, totals: reading.values, node: node, meter: meter.id, stream: journal.stream, seq: lastSeq)
+            reading, totals: reading.values, node: node, meter: meter.id, stream: journal.stream, seq: stateSeq)
         live.set(topics.state(meter.id), payload)
     }
 }

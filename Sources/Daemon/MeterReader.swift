@@ -15,6 +15,7 @@ struct MeterReader: Sendable {
     let clock: any HostClock
     let logger: Logger
     private let log: ReaderLog
+    private let polls = PollHistory()
 
     init(
         pipeline: MeterPipeline, meterProtocol: MeterProtocol, opener: any LinkOpening, clock: any HostClock,
@@ -43,6 +44,8 @@ struct MeterReader: Sendable {
                 await link.close()
                 if case .finished = end, case .file = meter.endpoint { return await rest() }
                 await ended(end)
+                // A push may come at any moment: a port that was only silent is open again at once.
+                if case .silent = end { continue }
             } catch {
                 await failed(error)
             }
@@ -56,7 +59,7 @@ struct MeterReader: Sendable {
         let meter = pipeline.meter
         let conversation = Conversation(
             link: link, pipeline: pipeline, clock: clock,
-            schedule: meterProtocol.isPolled ? Schedule(meter) : nil
+            schedule: meterProtocol.isPolled ? Schedule(meter) : nil, polls: polls
         ) { finding in
             await report(finding)
         }
@@ -74,7 +77,8 @@ struct MeterReader: Sendable {
         case .telegram: log.telegram()
         case .rejected(let error):
             await pipeline.rejected(error)
-            log.rejected(error)
+            // Each try of a poll that nobody answers: the poll itself is told below.
+            if error.code != .timeout { log.rejected(error) }
         case .pollFailed(let error):
             await pipeline.rejected(error)
             log.pollFailed(error)
@@ -100,7 +104,7 @@ struct MeterReader: Sendable {
     private func failed(_ error: TransportError) async {
         guard !Task.isCancelled, error.code != .cancelled else { return }
         await pipeline.linkFailed(error.message)
-        log.say("link \(error.code.rawValue)", .warning, "The line is not open: \(error.message). It is tried again.")
+        log.lost(error)
     }
 }
 
@@ -127,13 +131,19 @@ private final class ReaderLog: Sendable {
         say("opened", .info, "The line is open: \(endpoint).")
     }
 
+    /// When it opens again, that is news.
+    func lost(_ error: TransportError) {
+        say("link \(error.code.rawValue)", .warning, "The line is not open: \(error.message). It is tried again.")
+        limiter.withLock { $0.forget("opened") }
+    }
+
     /// The first telegram of a line is worth a sentence: everything is wired right.
     func telegram() {
         let isFirst = wasHeard.withLock { heard in
             defer { heard = true }
             return !heard
         }
-        if isFirst { logger.notice("The first telegram arrived.") }
+        if isFirst { logger.notice("The first message arrived.") }
     }
 
     func rejected(_ error: WireError) {
@@ -149,6 +159,9 @@ private final class ReaderLog: Sendable {
     }
 
     func noise(_ count: Int) {
-        say("noise", .info, "\(count) bytes belong to no message: noise, or the wrong speed or parity.")
+        say(
+            "noise", .info,
+            "\(count == 1 ? "1 byte belongs" : "\(count) bytes belong") to no message: noise, or the wrong speed or parity."
+        )
     }
 }

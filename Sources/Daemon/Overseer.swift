@@ -31,7 +31,7 @@ struct Overseer: Service {
                     lastInfo = now
                     lastError = error
                     // A journal that gets no readings ages as well.
-                    await journal.retain()
+                    Task { await journal.retain() }
                     live.set(topics.info, await info(startedAt: startedAt).json())
                 }
             } while (try? await Task.sleep(for: Self.tick)) != nil

@@ -15,7 +15,7 @@ final class Publisher: Service {
     private static let hold = Duration.seconds(30)
     /// Entries read from the journal at a time.
     private static let page = 200
-    /// How often what is not recorded yet is looked at.
+    /// How often a page that could not be read is tried again.
     private static let tick = Duration.seconds(1)
 
     private enum Event: Sendable {
@@ -23,6 +23,8 @@ final class Publisher: Service {
         case committed(Int64)
         case outcome(Int64, Result<UInt8, PublishError>)
         case tick
+        /// The drain rate admits the next entry.
+        case paced
         case release
         case stop
     }
@@ -74,18 +76,22 @@ final class Publisher: Service {
     {
         var queue = queue
         var pace = Pace(drainRate)
+        var isPacing = false
         for await event in events {
             switch event {
             case .connection(let event): connection(event, &queue)
             case .committed(let newest): queue.committed(newest: newest)
             case .outcome(let position, .success(let reason)): accepted(position, reason, &queue)
             case .outcome(let position, .failure(let error)): failed(position, error, &queue, sink)
-            case .release: queue.release()
+            case .release:
+                queue.release()
+                live.retry()
+            case .paced: isPacing = false
             case .tick: break
             case .stop: return await finish(&queue, events)
             }
             await record(&queue)
-            await send(&queue, &pace, sink)
+            await send(&queue, &pace, &isPacing, sink)
         }
     }
 
@@ -154,14 +160,21 @@ final class Publisher: Service {
 
     // MARK: Sending
 
-    private func send(_ queue: inout PublishQueue, _ pace: inout Pace, _ sink: AsyncStream<Event>.Continuation) async {
+    /// - Parameter isPacing: whether a timer runs that ends in `paced`; there is never more than one.
+    private func send(
+        _ queue: inout PublishQueue, _ pace: inout Pace, _ isPacing: inout Bool,
+        _ sink: AsyncStream<Event>.Continuation
+    ) async {
         while true {
             if let position = queue.fetchAfter { await load(&queue, after: position) }
             guard pace.admits(at: clock.monotonic) else {
-                let delay = pace.delay(at: clock.monotonic)
-                Task {
-                    try? await Task.sleep(for: delay)
-                    sink.yield(.tick)
+                if !isPacing {
+                    isPacing = true
+                    let delay = pace.delay(at: clock.monotonic)
+                    Task {
+                        try? await Task.sleep(for: delay)
+                        sink.yield(.paced)
+                    }
                 }
                 return
             }
@@ -222,7 +235,7 @@ final class Publisher: Service {
             switch event {
             case .outcome(let position, .success): queue.accepted(position)
             case .outcome(let position, .failure): queue.failed(position, hold: false)
-            case .connection, .committed, .tick, .release, .stop: break
+            case .connection, .committed, .paced, .tick, .release, .stop: break
             }
         }
         if let position = queue.unrecorded { await record(position, &queue) }

@@ -24,6 +24,13 @@ struct Schedule: Sendable {
         self.times = times
     }
 
+    /// The longest time between two of the times of a day; nil where there are none.
+    static func longestPause(of times: [Int]) -> Duration? {
+        guard let first = times.min() else { return nil }
+        let sorted = times.sorted() + [first + 1440]
+        return zip(sorted.dropFirst(), sorted).map { .seconds(($0 - $1) * 60) }.max()
+    }
+
     /// How long from `now` to the next reading. The first of an unaligned meter is at once.
     ///
     /// - Parameter last: when the last reading began; nil before the first.

@@ -4,7 +4,7 @@ import Rules
 
 /// The form in which a meter's validation state stands in the journal.
 private struct StoredState: Codable {
-    var device: String?
+    var devices: [String: String]
     /// Counter and how often in a row it was below, by OBIS code.
     var counters: [String: StoredCounter]
     var invocationCounters: [String: ValidatorState.InvocationCounter]
@@ -20,7 +20,7 @@ extension ValidatorState {
     init?(stored bytes: [UInt8]) {
         guard let stored = try? JSONDecoder().decode(StoredState.self, from: Data(bytes)) else { return nil }
         self.init()
-        device = stored.device
+        devices = stored.devices
         invocationCounters = stored.invocationCounters
         for (code, counter) in stored.counters {
             guard let code = ObisCode(code), let value = FixedDecimal(counter.value) else { continue }
@@ -33,7 +33,8 @@ extension ValidatorState {
             (code.description, StoredState.StoredCounter(value: counter.value.description, below: counter.below))
         }
         let stored = StoredState(
-            device: device, counters: Dictionary(counters) { first, _ in first }, invocationCounters: invocationCounters
+            devices: devices, counters: Dictionary(counters) { first, _ in first },
+            invocationCounters: invocationCounters
         )
         return (try? JSONEncoder().encode(stored)).map { [UInt8]($0) } ?? []
     }

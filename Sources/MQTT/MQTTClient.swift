@@ -86,13 +86,13 @@ public final class MQTTClient: Sendable {
     /// Ends the connection: publishes the farewell, waits up to a second for the acknowledgements and disconnects
     /// cleanly, so that the will is not published. Messages that were not sent yet are not sent any more.
     ///
-    /// Returns when the thread has ended; after two seconds at the latest, when the thread hangs in the name service
+    /// Returns when the thread has ended; after 1.3 s at the latest, when the thread hangs in the name service
     /// and ends by itself later.
     public func stop(farewell: MQTTMessage? = nil) async {
         mailbox.requestStop(farewell: farewell)
         let mailbox = mailbox
         let limit = Task {
-            try await Task.sleep(for: .seconds(2))
+            try await Task.sleep(for: .milliseconds(1300))
             mailbox.abandonStopWaiters()
         }
         await mailbox.awaitEnd()

@@ -13,8 +13,13 @@ struct ProfiledPushDecoder: Framer {
         self.settings = settings
     }
 
-    private static let profileIsMissing =
-        "the meter sends values without units or names: configure a profile (for an E450 lg-e450) to use them"
+    private static func missingProfile(for telegram: Telegram) -> String {
+        guard telegram.registers.allSatisfy({ $0.obis == nil }) else {
+            return "the meter sends values without units: configure a profile (for an E450 lg-e450) to use them"
+        }
+        return "the meter sends \(telegram.registers.count) values without names (\(telegram.list ?? "")): "
+            + "configure a profile with a list of these types to use them"
+    }
 
     var isIdle: Bool { decoder.isIdle }
 
@@ -27,7 +32,7 @@ struct ProfiledPushDecoder: Framer {
         guard case .frame(var telegram) = output else { return output }
         if let weakness = weakness(of: telegram.ciphering) { telegram.warnings.append(weakness) }
         guard let profile = settings.profile else {
-            if telegram.needsProfile { telegram.warnings.append(Self.profileIsMissing) }
+            if telegram.needsProfile { telegram.warnings.append(Self.missingProfile(for: telegram)) }
             return .frame(telegram)
         }
         profile.apply(to: &telegram)

@@ -25,14 +25,17 @@ public struct LiveState: Sendable {
     /// Takes over what is good of a reading.
     ///
     /// - Parameter now: monotonic.
-    public mutating func merge(_ reading: Reading, now: Duration) {
+    /// - Returns: false when nothing of it is good.
+    @discardableResult
+    public mutating func merge(_ reading: Reading, now: Duration) -> Bool {
         // The whole reading is an error when an issue names no register.
         let unusable = Set(reading.issues.filter { $0.level == .error }.map { $0.register })
-        if unusable.contains(nil) { return }
+        if unusable.contains(nil) { return false }
         for (register, key) in zip(reading.registers, reading.registerKeys) where !unusable.contains(key) {
             merge(register, key: key, now: now)
         }
         newest = reading
+        return true
     }
 
     private mutating func merge(_ register: Register, key: String, now: Duration) {
@@ -44,8 +47,8 @@ public struct LiveState: Sendable {
             return
         }
         let gap = now - entry.seen
-        // A slow average: one late telegram does not make a register patient.
-        entry.interval = entry.interval.map { ($0 * 7 + gap) / 8 } ?? gap
+        // A slow average, in which an outage counts for little: it does not make a register patient.
+        entry.interval = entry.interval.map { ($0 * 7 + min(gap, $0 * Self.patience)) / 8 } ?? gap
         entry.register = register
         entry.seen = now
         entries[key] = entry

@@ -9,7 +9,9 @@ public enum NamedMapping {
     ///
     /// - Parameter isUsable: by position; a register with an error is journaled but stays unnamed.
     public static func values(of registers: [Register], isUsable: (Int) -> Bool) -> NamedValues {
-        var found: [ObisCode.Quantity: (number: FixedDecimal, unit: Unit)] = [:]
+        var found: Found = [:]
+        let present = Set(
+            registers.compactMap { $0.obis.flatMap { $0.a == 1 && $0.f == 255 ? $0.mappedQuantity : nil } })
         for (index, register) in registers.enumerated() {
             guard let code = register.obis, code.a == 1, code.f == 255, let number = register.value.number,
                 isUsable(index), found[code.mappedQuantity] == nil
@@ -20,7 +22,7 @@ public enum NamedMapping {
             found[code.mappedQuantity] = (number, unit)
         }
         var values = NamedValues()
-        for field in NamedField.allCases { values[field] = value(of: field, in: found) }
+        for field in NamedField.allCases { values[field] = value(of: field, in: found, present) }
         return values
     }
 
@@ -28,17 +30,23 @@ public enum NamedMapping {
 
     private typealias Found = [ObisCode.Quantity: (number: FixedDecimal, unit: Unit)]
 
-    private static func value(of field: NamedField, in found: Found) -> FixedDecimal? {
+    /// - Parameter present: what the meter delivers, usable or not.
+    private static func value(
+        of field: NamedField, in found: Found, _ present: Set<ObisCode.Quantity>
+    ) -> FixedDecimal? {
         func direct(_ c: UInt8, _ d: UInt8, _ e: UInt8 = 0) -> FixedDecimal? {
             guard let (number, unit) = found[ObisCode.Quantity(c: c, d: d, e: e)] else { return nil }
             guard let wanted = field.unit else { return number }
             return unit.convert(number, to: wanted)
         }
         /// Import less export, where the meter gives both directions apart.
-        func net(_ imported: FixedDecimal?, _ exported: FixedDecimal?) -> FixedDecimal? {
-            guard let imported else { return nil }
-            guard let exported else { return imported }
-            return imported.subtracting(exported)
+        func net(_ imported: UInt8, _ exported: UInt8) -> FixedDecimal? {
+            guard let importing = direct(imported, 7) else { return nil }
+            guard let exporting = direct(exported, 7) else {
+                // A meter without export has no such register. One whose export is unknown has no known net power.
+                return present.contains(ObisCode.Quantity(c: exported, d: 7, e: 0)) ? nil : importing
+            }
+            return importing.subtracting(exporting)
         }
         /// Two quadrants make a direction, by definition.
         func sum(_ first: FixedDecimal?, _ second: FixedDecimal?) -> FixedDecimal? {
@@ -50,8 +58,8 @@ public enum NamedMapping {
         case .activeExport: direct(2, 8)
         case .reactiveImport: direct(3, 8) ?? sum(direct(5, 8), direct(6, 8))
         case .reactiveExport: direct(4, 8) ?? sum(direct(7, 8), direct(8, 8))
-        case .activePower: direct(16, 7) ?? net(direct(1, 7), direct(2, 7))
-        case .reactivePower: net(direct(3, 7), direct(4, 7))
+        case .activePower: direct(16, 7) ?? net(1, 2)
+        case .reactivePower: net(3, 4)
         case .apparentPower: direct(9, 7)
         case .voltageL1: direct(32, 7)
         case .voltageL2: direct(52, 7)

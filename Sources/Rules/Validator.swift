@@ -1,10 +1,10 @@
 import OBIS
 
 /// What the judgement of a reading depends on beside the reading itself. It is kept with the journal, so
-/// that a restart neither forgets a counter nor accepts a replayed message.
+/// that a restart neither forgets a counter nor misses a replayed message.
 public struct ValidatorState: Sendable, Hashable {
-    /// The meter that the rest is about; nil while it has not said its name.
-    public var device: String?
+    /// The name that the meter gives itself, by the list that carries it; "" for a telegram that is no list.
+    public var devices: [String: String] = [:]
     /// The last good value of each counter.
     public var counters: [ObisCode: Counter] = [:]
     /// The message counter of each sender, by its system title in hexadecimal.
@@ -46,6 +46,7 @@ public struct Validator: Sendable {
     /// Counters and senders that are remembered of one meter: more than any has, and few enough to be stored.
     static let rememberedCounters = 512
     static let rememberedSenders = 16
+    static let rememberedLists = 16
 
     private let plausibility: Plausibility
     private let serial: String?
@@ -92,11 +93,11 @@ public struct Validator: Sendable {
                     text: "meter \(id) answers where \(serial) is configured: check the cable, or change `serial`"))
             return false
         }
-        if let id = telegram.meter.id, id != state.device {
-            // Another meter counts on its own.
-            if state.device != nil { state.counters = [:] }
-            state.device = id
-        }
+        guard let id = telegram.meter.id else { return true }
+        // Lists of one meter may name it in different ways: the same list with another name is another meter.
+        let list = telegram.list ?? ""
+        if let known = state.devices[list], known != id { state.counters = [:] }
+        if state.devices[list] != nil || state.devices.count < Self.rememberedLists { state.devices[list] = id }
         return true
     }
 
@@ -162,7 +163,9 @@ extension Telegram {
             .init(c: 42, d: 0, e: 0), .init(c: 96, d: 1, e: 0), .init(c: 96, d: 1, e: 1), .init(c: 0, d: 0, e: 0),
             .init(c: 96, d: 1, e: 255), .init(c: 0, d: 0, e: 5),
         ]
-        let names = registers.filter { $0.obis.map { identifying.contains($0.quantity) } ?? false }.compactMap(
+        let names = registers.filter {
+            $0.obis.map { identifying.contains($0.quantity) && !($0.a == 0 && $0.b != 0) } ?? false
+        }.compactMap(
             \.plainText)
         return ([meter.id].compactMap { $0 } + names).contains { significant($0) == significant(serial) }
     }

@@ -12,7 +12,7 @@ struct PathProblem {
         case ENOENT, ENOTDIR:
             TransportError(.notFound, "there is no \(path): plug the adapter in, or correct the path")
         case ENXIO, ENODEV:
-            TransportError(.notFound, "there is no device behind \(path); is the adapter plugged in?")
+            TransportError(.notFound, "there is no device behind \(path): plug the adapter in")
         case EACCES, EPERM:
             TransportError(
                 .permission,

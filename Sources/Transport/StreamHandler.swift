@@ -44,7 +44,7 @@ package enum StreamName: Sendable {
     func lost(_ error: (any Error)?) -> TransportError {
         let detail = (error as? IOError).map { " (\(ErrorNumber($0.errnoCode).text))" } ?? ""
         return switch self {
-        case .serial(let path): TransportError(.closed, "\(path) is gone; was the adapter unplugged?\(detail)")
+        case .serial(let path): TransportError(.closed, "\(path) is gone, the adapter was probably unplugged\(detail)")
         case .tcp(let name): TransportError(.closed, "\(name) closed the connection\(detail)")
         }
     }

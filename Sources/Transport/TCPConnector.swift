@@ -68,18 +68,20 @@ struct ConnectProblem {
         case ECONNREFUSED:
             TransportError(
                 .refused,
-                "cannot connect to \(name): connection refused; does the gateway listen there, and has it a place free?"
+                "cannot connect to \(name): connection refused; check that the gateway listens there and has a connection free"
             )
         case EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN, EADDRNOTAVAIL:
-            TransportError(.unreachable, "cannot connect to \(name): \(number.text); is the gateway on the network?")
+            TransportError(
+                .unreachable, "cannot connect to \(name): \(number.text); check that the gateway is on the network")
         case ETIMEDOUT: timeout
         case EACCES, EPERM:
-            TransportError(.permission, "cannot connect to \(name): \(number.text); does a firewall forbid it?")
+            TransportError(.permission, "cannot connect to \(name): \(number.text); check the firewall")
         default: TransportError(.io, "cannot connect to \(name): \(number.text)")
         }
     }
 
     private var timeout: TransportError {
-        TransportError(.timeout, "cannot connect to \(name): no answer in time; is the gateway on and on the network?")
+        TransportError(
+            .timeout, "cannot connect to \(name): no answer in time; check that the gateway is on and on the network")
     }
 }

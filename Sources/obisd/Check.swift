@@ -1,7 +1,7 @@
 import ArgumentParser
 import Configuration
 import Daemon
-import Glibc
+import Foundation
 import Logging
 import MQTT
 import OBIS
@@ -18,26 +18,69 @@ struct Check: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try options.load(isService: false)
-        let forbidden = loaded.meters.filter(\.isEnabled).compactMap(problem)
-        for problem in forbidden { Output.note("\(options.config): \(problem)") }
+        let meters = loaded.meters.filter(\.isEnabled)
+        let forbidden = meters.compactMap(forbidden)
+        let wrong = meters.compactMap(wrong) + twoOwners(meters)
+        warn(of: loaded.journal)
+        for problem in forbidden + wrong { Output.note("\(options.config): \(problem)") }
+        if !wrong.isEmpty { throw Exit.configuration }
         if !forbidden.isEmpty { throw Exit.permission }
         if connect { try await connect(to: loaded.broker) }
         let enabled = loaded.meters.count { $0.isEnabled }
         Output.line("\(options.config): good, \(enabled) of \(loaded.meters.count) meters enabled")
     }
 
-    /// A port that is there and may not be used is an error; one that is not there may be plugged in later.
-    private func problem(with meter: Meter) -> String? {
+    /// A port that is there and may not be used. One that is not there may be plugged in later.
+    private func forbidden(_ meter: Meter) -> String? {
         guard case .serial(let path, _) = meter.endpoint else { return nil }
-        // The path lives across each call.
-        guard unsafe access(path, F_OK) == 0 else {
+        guard isThere(path) else {
             Output.note("meter \(meter.id): warning: \(path) is not there now")
             return nil
         }
-        guard unsafe access(path, R_OK | W_OK) != 0 else { return nil }
+        guard !may(path, R_OK | W_OK) else { return nil }
         return
             "meter \(meter.id): \(path) may not be read and written; add the user to the group that owns it (often dialout)"
     }
+
+    /// What can never work.
+    private func wrong(_ meter: Meter) -> String? {
+        switch meter.endpoint {
+        case .serial(let path, _):
+            guard isThere(path) else { return nil }
+            let descriptor = unsafe open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+            guard descriptor >= 0 else { return nil }
+            defer { close(descriptor) }
+            return isatty(descriptor) == 1 ? nil : "meter \(meter.id): \(path) is no serial port"
+        case .file(let path): return isThere(path) ? nil : "meter \(meter.id): there is no file \(path)"
+        case .tcp: return nil
+        }
+    }
+
+    /// The loader compares paths as they are written; here two names of one port are found as well.
+    private func twoOwners(_ meters: [Meter]) -> [String] {
+        var owners: [String: String] = [:]
+        return meters.compactMap { meter in
+            guard case .serial(let path, _) = meter.endpoint else { return nil }
+            let port = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+            guard let owner = owners.updateValue(meter.id, forKey: port) else { return nil }
+            return "meters \(owner) and \(meter.id): \(path) is one port under two names; give each meter its own"
+        }
+    }
+
+    /// The service manager makes the folder when the service starts; by hand a person does.
+    private func warn(of journal: JournalConfiguration) {
+        let folder = URL(fileURLWithPath: journal.path).deletingLastPathComponent().path
+        if !isThere(folder) {
+            Output.note("journal: warning: the folder \(folder) is not there now")
+        } else if !may(folder, W_OK) {
+            Output.note("journal: warning: the folder \(folder) may not be written by this user")
+        }
+    }
+
+    private func isThere(_ path: String) -> Bool { may(path, F_OK) }
+
+    /// The path lives across the call.
+    private func may(_ path: String, _ mode: Int32) -> Bool { unsafe access(path, mode) == 0 }
 
     private func connect(to broker: Broker) async throws {
         let logger = Logger(label: "check") { _ in SwiftLogNoOpLogHandler() }
@@ -51,7 +94,7 @@ struct Check: AsyncParsableCommand {
         }
         await client.stop()
         guard let outcome else { return Output.note("the broker \(broker.host):\(broker.port) accepts the connection") }
-        Output.note("the broker \(broker.host):\(broker.port): \(outcome)")
+        Output.note(outcome)
         throw Exit.unavailable
     }
 }

@@ -60,15 +60,21 @@ struct Decode: ParsableCommand {
         let settings = ProtocolSettings(
             profile: try loadProfile(), encryptionKey: key?.secret, authenticationKey: authKey?.secret)
         var hasFailed = false
+        var isMissing = false
         for file in files.isEmpty ? ["-"] : files {
+            guard let bytes = try bytes(of: file) else {
+                isMissing = true
+                continue
+            }
             let report = DecodeReport(
-                file: file, protocolName: protocolName, bytes: try bytes(of: file),
+                file: file, protocolName: protocolName, bytes: bytes,
                 decoder: meterProtocol.makeDecoder(settings))
             for result in report.results { Output.data(format == .json ? result.json : result.text) }
             if report.noise > 0 { Output.note("\(file): \(report.noise) bytes belong to no message") }
             hasFailed = hasFailed || report.hasFailed
         }
         if hasFailed { throw Exit.badData }
+        if isMissing { throw Exit.noInput }
     }
 
     private func loadProfile() throws -> Profile? {
@@ -82,10 +88,11 @@ struct Decode: ParsableCommand {
         return found
     }
 
-    private func bytes(of file: String) throws -> [UInt8] {
+    /// - Returns: nil for a file that cannot be read, which has been said.
+    private func bytes(of file: String) throws -> [UInt8]? {
         guard file == "-" || FileManager.default.fileExists(atPath: file) else {
             Output.note("\(file): there is no such file")
-            throw Exit.noInput
+            return nil
         }
         let data: Data
         do {
@@ -93,8 +100,8 @@ struct Decode: ParsableCommand {
                 try file == "-"
                 ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: file))
         } catch {
-            Output.note("\(file): cannot be read: \(error.localizedDescription)")
-            throw Exit.noInput
+            Output.note("\(file): cannot be read; it must be a regular file that this user may read")
+            return nil
         }
         let raw = [UInt8](data)
         switch input {

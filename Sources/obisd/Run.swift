@@ -19,7 +19,7 @@ struct Run: AsyncParsableCommand {
             try await DaemonService(configuration: loaded, logger: logger).run()
         } catch let error as JournalError {
             logger.critical("\(error.message)")
-            throw error.code == .access ? Exit.permission : Exit.inputOutput
+            throw Exit.inputOutput
         }
     }
 }

@@ -31,17 +31,25 @@ struct Simulate: AsyncParsableCommand {
     func run() async throws {
         let (stop, sources) = Self.stopSignal()
         defer { sources.forEach { $0.cancel() } }
-        await withTaskGroup(of: Void.self) { group in
+        let isComplete = await withTaskGroup(of: Bool.self) { group in
             for (index, argument) in meter.enumerated() {
                 let simulated = SimulatedMeter(kind: argument.kind, seed: seed &+ UInt64(index))
                 group.addTask { await Self.serve(simulated, argument) }
             }
-            for await _ in stop { break }
+            group.addTask {
+                for await _ in stop { break }
+                return true
+            }
+            // The first end is the signal, or a meter that cannot be simulated.
+            let isComplete = await group.next() ?? true
             group.cancelAll()
+            return isComplete
         }
+        if !isComplete { throw Exit.inputOutput }
     }
 
-    private static func serve(_ meter: SimulatedMeter, _ argument: MeterArgument) async {
+    /// - Returns: whether the meter could be simulated.
+    private static func serve(_ meter: SimulatedMeter, _ argument: MeterArgument) async -> Bool {
         do {
             switch argument.place {
             case .pty(let path):
@@ -69,7 +77,9 @@ struct Simulate: AsyncParsableCommand {
             }
         } catch {
             Output.note("\(argument.protocolName): \(error)")
+            return false
         }
+        return true
     }
 
     /// Ends the meters cleanly, so that no link to a pseudo-terminal stays behind.
@@ -144,7 +154,11 @@ private struct SimulatorOptions {
     init(_ parts: some Sequence<String>) {
         for part in parts {
             let pair = part.split(separator: "=", maxSplits: 1).map(String.init)
-            values[pair[0]] = pair.count > 1 ? pair[1] : ""
+            guard let name = pair.first, values[name] == nil else {
+                isBroken = true
+                continue
+            }
+            values[name] = pair.count > 1 ? pair[1] : ""
         }
     }
 

@@ -33,7 +33,7 @@ struct ValidatorStorageTests {
     @Test("comes back as it was")
     func roundTrip() {
         var state = ValidatorState()
-        state.device = "LGZ0012345678"
+        state.devices = ["0-8:25.9.0*255": "LGZ0012345678"]
         state.counters[ObisCode(1, 1, 1, 8, 0)] = .init(value: FixedDecimal(123_450, exponent: -3), below: 11)
         state.counters[ObisCode(1, 0, 21, 8, 255)] = .init(value: FixedDecimal(.max, exponent: 0))
         state.counters[ObisCode(1, 0, 22, 8, 0)] = .init(value: FixedDecimal(-5, exponent: 3))

@@ -252,7 +252,7 @@ struct BadInputTests {
             try daemon.write("correct-horse\n", to: "secret")
             try daemon.start()
             try await daemon.waitForLog("password")
-            try await daemon.waitForLog("The first telegram arrived")
+            try await daemon.waitForLog("The first message arrived")
             // A few attempts, none of which says the password.
             try await Task.sleep(for: .seconds(5))
             let lines = try daemon.logLines("password")

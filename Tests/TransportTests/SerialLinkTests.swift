@@ -178,7 +178,8 @@ struct SerialProblemTests {
         "what the system answers becomes a sentence with a remedy",
         arguments: [
             (EACCES, TransportError.Code.permission, "to group "), (EPERM, .permission, "to group "),
-            (ENODEV, .notFound, "plugged in"), (ENXIO, .notFound, "plugged in"), (EBUSY, .busy, "another program"),
+            (ENODEV, .notFound, "plug the adapter in"), (ENXIO, .notFound, "plug the adapter in"),
+            (EBUSY, .busy, "another program"),
             (EMFILE, .io, "Too many open files"),
         ])
     func systemErrors(number: CInt, code: TransportError.Code, words: String) {
