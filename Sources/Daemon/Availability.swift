@@ -42,8 +42,9 @@ struct Availability {
     private mutating func observe(_ gap: Duration) {
         gaps.append(gap)
         if gaps.count > Self.observed { gaps.removeFirst() }
+        guard isIntervalKnown else { return }
         let longest = gaps.sorted(by: >)
-        expected = longest.count > 2 ? longest[1] : longest[0]
+        expected = gaps.count < Self.observed ? longest[0] : longest[1]
     }
 
     /// - Returns: whether this changed the judgement.

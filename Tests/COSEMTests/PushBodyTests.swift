@@ -298,3 +298,14 @@ struct PushBodyTests {
         #expect(meter?.manufacturer == manufacturer)
     }
 }
+
+@Suite("Who sent a push")
+struct PushIdentityTests {
+    @Test("is the meter itself, not a device behind it")
+    func subMeter() {
+        let behind = Register(obis: ObisCode(0, 1, 96, 1, 0), value: .text("gas"))
+        let own = Register(obis: ObisCode(0, 0, 96, 1, 1), value: .text("1909113"))
+        #expect(PushIdentity.identity(of: [behind]).id == nil)
+        #expect(PushIdentity.identity(of: [behind, own]).id == "1909113")
+    }
+}

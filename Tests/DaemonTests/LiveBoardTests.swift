@@ -44,6 +44,23 @@ struct LiveBoardTests {
         #expect(next(&board) == nil)
     }
 
+    @Test("that the broker did not take are sent again when it is asked once more, and only those")
+    func retried() {
+        var board = LiveBoard()
+        board.connected()
+        board.set("a", [0x31])
+        board.set("b", [0x32])
+        #expect(all(&board) == ["a=1", "b=2"])
+        board.completed("a", succeeded: false)
+        board.completed("b", succeeded: true)
+        #expect(next(&board) == nil)
+        board.retry()
+        #expect(all(&board) == ["a=1"])
+        board.completed("a", succeeded: true)
+        board.retry()
+        #expect(next(&board) == nil)
+    }
+
     @Test("take no more than their share of the window")
     func share() {
         var board = LiveBoard()

@@ -42,6 +42,16 @@ struct AvailabilityTests {
         #expect(meter.expected < .seconds(15))
     }
 
+    @Test("lists that come in one burst are no speed: the meter stays online until the next burst")
+    func bursts() {
+        var meter = Availability(interval: nil)
+        for minute in 0..<20 {
+            for list in 0..<3 { _ = meter.read(at: .milliseconds(minute * 60_000 + list * 200)) }
+            #expect(meter.check(at: .seconds(minute * 60 + 59)) == false, "minute \(minute)")
+        }
+        #expect(meter.expected > .seconds(59) && meter.expected < .seconds(61))
+    }
+
     @Test("a fast meter gets ten seconds all the same")
     func fast() {
         var meter = Availability(interval: .milliseconds(100))
@@ -133,6 +143,21 @@ struct ScheduleTests {
     func timesOfDay(index: Int) throws {
         let (times, now, expected) = Self.times[index]
         #expect(try next(schedule(times: times), now) == instant(expected), "\(now)")
+    }
+}
+
+@Suite("The longest pause of a day")
+struct LongestPauseTests {
+    @Test(
+        "is that over midnight as well",
+        arguments: [([0], 1440), ([0, 720], 720), ([360, 420], 1380), ([420, 360, 1000], 800)])
+    func pause(times: [Int], minutes: Int) {
+        #expect(Schedule.longestPause(of: times) == .seconds(minutes * 60))
+    }
+
+    @Test("does not exist without times")
+    func none() {
+        #expect(Schedule.longestPause(of: []) == nil)
     }
 }
 

@@ -18,6 +18,7 @@ struct NamedMappingTests {
         ),
         ("import less export", ["1-0:1.7.0 100 W", "1-0:2.7.0 2500 W"], ["active -2400"]),
         ("import alone", ["1-0:1.7.0 100 W"], ["active 100"]),
+        ("export that is there and unknown leaves the net power unknown", ["1-0:1.7.0 0 W", "1-0:2.7.0 3000 -"], []),
         ("export alone says nothing of import", ["1-0:2.7.0 100 W"], []),
         ("reactive power in both directions", ["1-0:3.7.0 5 var", "1-0:4.7.0 7 var"], ["reactive -2"]),
         ("kW become W without losing a digit", ["1-0:16.7.0 -0.480 kW"], ["active -480"]),

@@ -215,6 +215,25 @@ struct InvocationCounterTests {
         }
     }
 
+    @Test("lists of one meter that name it differently keep its counters, another name in one list begins anew")
+    func lists() {
+        var validator = Validator()
+        func telegram(_ list: String, _ id: String, _ energy: Int64) -> Telegram {
+            Telegram(
+                meter: MeterIdentity(id: id),
+                registers: [
+                    Register(obis: ObisCode(1, 0, 1, 8, 0), value: .number(FixedDecimal(energy)), unit: .wattHour)
+                ], list: list)
+        }
+        func codes(_ telegram: Telegram) -> [QualityIssue.Code] {
+            validator.issues(of: telegram, keys: ["energy"]).map(\.code)
+        }
+        #expect(codes(telegram("five seconds", "LGZ1", 100)) == [])
+        #expect(codes(telegram("quarter hour", "1909113", 101)) == [])
+        #expect(codes(telegram("five seconds", "LGZ1", 99)) == [.counterDecreased])
+        #expect(codes(telegram("five seconds", "LGZ2", 5)) == [])
+    }
+
     @Test("each sender has a counter of its own")
     func senders() {
         var validator = Validator()
