@@ -154,7 +154,6 @@ actor MeterPipeline {
     }
 
     func linkOpened() {
-        figures.connections += 1
         figures.linkError = nil
     }
 
@@ -208,7 +207,6 @@ struct MeterFigures: Sendable {
     var rejected: [String: Int64] = [:]
     /// Bytes that belonged to no message.
     var noise: Int64 = 0
-    var connections: Int64 = 0
     var lastReading: Timestamp?
     var lastSeq: Int64?
     var device: String?

@@ -100,18 +100,12 @@ final class Publisher: Service {
     private func connection(_ event: MQTTClient.Event, _ queue: inout PublishQueue) {
         switch event {
         case .connected(let properties):
-            state.withLock {
-                $0.isConnected = true
-                $0.lastError = nil
-            }
+            state.withLock { $0.lastError = nil }
             live.connected()
             // The retained topics keep their share of the window while a backlog drains.
             queue.connected(window: max(1, properties.window - LiveBoard.share))
         case .disconnected(let reason):
-            state.withLock {
-                $0.isConnected = false
-                $0.lastError = reason.sentence
-            }
+            state.withLock { $0.lastError = reason.sentence }
             live.disconnected()
             queue.disconnected()
         case .subscribed, .subscriptionRefused: break
@@ -244,7 +238,6 @@ final class Publisher: Service {
 
 /// How publishing goes, for `info`.
 struct PublisherFigures: Sendable {
-    var isConnected = false
     var acknowledged: Int64 = 0
     var refused: Int64 = 0
     /// Entries that no broker with these limits will ever take.

@@ -7,12 +7,10 @@ import OBIS
 public struct StandardErrorLog: LogHandler {
     public var metadata: Logger.Metadata = [:]
     public var logLevel: Logger.Level
-    private let label: String
     private let isJournal: Bool
     private let clock = SystemClock()
 
-    public init(label: String, level: Logger.Level = .info) {
-        self.label = label
+    public init(level: Logger.Level = .info) {
         logLevel = level
         isJournal = Self.isJournal()
     }

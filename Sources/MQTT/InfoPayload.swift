@@ -10,6 +10,8 @@ public struct DaemonInfo: Sendable {
         public var device: String?
         public var isOnline: Bool
         public var readings: Int64
+        /// Readings that could not be journaled.
+        public var unjournaled: Int64
         public var lastSeq: Int64?
         public var lastReading: Timestamp?
         /// Dropped messages by error code.
@@ -19,7 +21,8 @@ public struct DaemonInfo: Sendable {
 
         public init(
             id: String, name: String?, protocolName: String, endpoint: String, device: String?, isOnline: Bool,
-            readings: Int64, lastSeq: Int64?, lastReading: Timestamp?, rejected: [String: Int64], noiseBytes: Int64,
+            readings: Int64, unjournaled: Int64 = 0, lastSeq: Int64?, lastReading: Timestamp?,
+            rejected: [String: Int64], noiseBytes: Int64,
             linkError: String?
         ) {
             self.id = id
@@ -29,6 +32,7 @@ public struct DaemonInfo: Sendable {
             self.device = device
             self.isOnline = isOnline
             self.readings = readings
+            self.unjournaled = unjournaled
             self.lastSeq = lastSeq
             self.lastReading = lastReading
             self.rejected = rejected
@@ -132,6 +136,7 @@ extension DaemonInfo.Meter {
             json.member("device", device)
             json.member("online", isOnline)
             json.member("readings", readings)
+            json.member("unjournaled", unjournaled)
             json.member("last_seq", lastSeq)
             json.member("last_reading", lastReading)
             json.member("rejected") { json in

@@ -29,7 +29,14 @@ public struct SimulatedMeter: Sendable {
     /// Talks over a line until it ends or the task is cancelled.
     public func run(over line: some MeterLine) async {
         switch kind {
-        case .push(let configuration, let interval): await push(configuration, every: interval, over: line)
+        case .push(let configuration, let interval):
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await push(configuration, every: interval, over: line) }
+                // What a reader sends to a pushing meter is nothing; the end of it is the end of the line.
+                group.addTask { for await _ in line.inbound {} }
+                await group.next()
+                group.cancelAll()
+            }
         case .optical(let configuration, let faults):
             let house = house
             let meter = OpticalMeter(configuration: configuration, faults: faults) { Self.dataSets(of: house.now()) }

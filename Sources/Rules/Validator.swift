@@ -138,7 +138,15 @@ public struct Validator: Sendable {
             return QualityIssue(register: key, level: .error, code: .implausible, text: objection)
         }
         guard isExpected, code.isRisingCounter else { return nil }
-        return judgeCounter(number, code, key: key)
+        return judgeCounter(Self.comparable(number, register.unit), code, key: key)
+    }
+
+    /// In the base unit, since lists of one meter and profiles may state the same counter in another one.
+    private static func comparable(_ number: FixedDecimal, _ unit: Unit?) -> FixedDecimal {
+        for base in [Unit.wattHour, .varHour, .voltAmpereHour] {
+            if let value = unit?.convert(number, to: base) { return value }
+        }
+        return number
     }
 
     private mutating func judgeCounter(_ number: FixedDecimal, _ code: ObisCode, key: String) -> QualityIssue? {

@@ -13,6 +13,8 @@ enum Exit {
 
 /// Where a command writes: data to standard output, everything for a person to standard error.
 enum Output {
+    private static let inputOutput = Exit.inputOutput.rawValue
+
     static func data(_ bytes: [UInt8]) {
         write(bytes, to: STDOUT_FILENO)
     }
@@ -32,8 +34,14 @@ enum Output {
             let count = unsafe rest.withUnsafeBytes { buffer in
                 unsafe Glibc.write(descriptor, buffer.baseAddress, buffer.count)
             }
-            // A closed pipe ends the output, not the program.
-            guard count > 0 else { return }
+            // A reader that has seen enough is no error, a full disk is one.
+            guard count > 0 else {
+                if errno != EPIPE, descriptor == STDOUT_FILENO {
+                    note("the output cannot be written; it is not complete")
+                    exit(inputOutput)
+                }
+                return
+            }
             rest = rest.dropFirst(count)
         }
     }

@@ -14,7 +14,7 @@ struct Run: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try options.load(isService: true)
-        let logger = Logger(label: "obisd") { StandardErrorLog(label: $0, level: logLevel) }
+        let logger = Logger(label: "obisd") { _ in StandardErrorLog(level: logLevel) }
         do {
             try await DaemonService(configuration: loaded, logger: logger).run()
         } catch let error as JournalError {

@@ -178,7 +178,7 @@ struct PayloadTests {
                 {"schema":1,"version":"0.1.0","node":"cellar","stream":"7f3a","started_at":"2026-01-15T11:34:56.120Z",\
                 "degraded":true,"reasons":["disk full"],\
                 "meters":[{"id":"main","name":null,"protocol":"dlms-push","endpoint":"/dev/ttyUSB0 at 2400 8E1",\
-                "device":"12345678","online":true,"readings":10,"last_seq":4711,\
+                "device":"12345678","online":true,"readings":10,"unjournaled":0,"last_seq":4711,\
                 "last_reading":"2026-01-15T11:34:56.120Z","rejected":{"checksum":2,"truncated":1},"noise_bytes":7,\
                 "link_error":null}],\
                 "journal":{"readings":4711,"backlog":3,"oldest_waiting":"2026-01-15T11:34:56.120Z","bytes":4096,\

@@ -234,6 +234,18 @@ struct InvocationCounterTests {
         #expect(codes(telegram("five seconds", "LGZ2", 5)) == [])
     }
 
+    @Test("a counter in another unit is the same counter")
+    func counterUnits() {
+        var validator = Validator()
+        func codes(_ energy: FixedDecimal, _ unit: Unit) -> [QualityIssue.Code] {
+            let register = Register(obis: ObisCode(1, 0, 1, 8, 0), value: .number(energy), unit: unit)
+            return validator.issues(of: Telegram(registers: [register]), keys: ["energy"]).map(\.code)
+        }
+        #expect(codes(FixedDecimal(1_234_567), .wattHour) == [])
+        #expect(codes(FixedDecimal(1_234_568, exponent: -3), .kilowattHour) == [])
+        #expect(codes(FixedDecimal(1_234_567, exponent: -3), .kilowattHour) == [.counterDecreased])
+    }
+
     @Test("each sender has a counter of its own")
     func senders() {
         var validator = Validator()
