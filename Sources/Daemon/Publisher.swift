@@ -77,17 +77,20 @@ final class Publisher: Service {
         var queue = queue
         var pace = Pace(drainRate)
         var isPacing = false
+        var lastRetry = clock.monotonic
         for await event in events {
             switch event {
             case .connection(let event): connection(event, &queue)
             case .committed(let newest): queue.committed(newest: newest)
             case .outcome(let position, .success(let reason)): accepted(position, reason, &queue)
             case .outcome(let position, .failure(let error)): failed(position, error, &queue, sink)
-            case .release:
-                queue.release()
-                live.retry()
+            case .release: queue.release()
             case .paced: isPacing = false
-            case .tick: break
+            case .tick:
+                // Retained topics that the broker refused, whether or not it refuses readings as well.
+                guard clock.monotonic - lastRetry >= Self.hold else { break }
+                lastRetry = clock.monotonic
+                live.retry()
             case .stop: return await finish(&queue, events)
             }
             await record(&queue)
