@@ -54,9 +54,12 @@ let package = Package(
         // Protocols: pure, sans-IO.
         .target(name: "IEC62056", dependencies: ["OBIS", "Wire"], swiftSettings: strict),
         .target(name: "COSEM", dependencies: ["OBIS", "Wire", crypto, cryptoExtras], swiftSettings: strict),
+        .target(name: "MBus", dependencies: ["OBIS", "Wire"], swiftSettings: strict),
+        .target(name: "SML", dependencies: ["OBIS", "Wire"], swiftSettings: strict),
 
         // What the daemon is made of.
-        .target(name: "Metering", dependencies: ["OBIS", "Wire", "IEC62056", "COSEM"], swiftSettings: strict),
+        .target(
+            name: "Metering", dependencies: ["OBIS", "Wire", "IEC62056", "COSEM", "MBus", "SML"], swiftSettings: strict),
         .target(
             name: "Configuration",
             dependencies: ["OBIS", "Wire", "Metering", yams],
@@ -73,7 +76,8 @@ let package = Package(
         .target(
             name: "MeterSimulator",
             dependencies: [
-                "OBIS", "Wire", "IEC62056", "COSEM", "Metering", "Transport", "CLinux", nio, nioPosix, log, crypto,
+                "OBIS", "Wire", "IEC62056", "COSEM", "MBus", "SML", "Metering", "Transport", "CLinux", nio, nioPosix,
+                log, crypto,
             ],
             swiftSettings: strict),
         .target(

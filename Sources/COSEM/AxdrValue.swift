@@ -117,6 +117,6 @@ struct AxdrReader {
             tape[index + 2].tag == .enumeration, let scaler = integer(at: index + 1).flatMap(Int8.init(exactly:)),
             let unit = integer(at: index + 2).flatMap(UInt8.init(exactly:))
         else { return nil }
-        return ScalerUnit(scaler: scaler, unit: UnitCode.unit(unit))
+        return ScalerUnit(scaler: scaler, unit: Unit(code: unit))
     }
 }

@@ -148,7 +148,7 @@ struct PushBody {
             let scaler = reader.integer(at: following).flatMap(Int8.init(exactly:)),
             let unit = reader.integer(at: unitIndex).flatMap(UInt8.init(exactly:))
         {
-            emit(at: index, obis: code, scalerUnit: ScalerUnit(scaler: scaler, unit: UnitCode.unit(unit)))
+            emit(at: index, obis: code, scalerUnit: ScalerUnit(scaler: scaler, unit: Unit(code: unit)))
             return unitIndex + 1
         }
         emit(at: index, obis: code, scalerUnit: nil)
@@ -190,20 +190,6 @@ struct PushBody {
                 "\(register.code ?? "a value") has the impossible scaler \(scalerUnit.scaler): left as sent")
             return
         }
-        register.unit = scalerUnit.unit
-        switch register.value {
-        case .number(let number):
-            if let scaled = number.scaled(byPowerOfTen: Int(scalerUnit.scaler)) { register.value = .number(scaled) }
-        case .wide(let digits): register.value = .wide(Self.scaled(digits, byPowerOfTen: Int(scalerUnit.scaler)))
-        default: break
-        }
-    }
-
-    /// More digits than 64 bits hold, with the point moved.
-    private static func scaled(_ digits: String, byPowerOfTen power: Int) -> String {
-        guard digits.allSatisfy(\.isNumber) else { return digits }
-        guard power < 0 else { return digits + String(repeating: "0", count: power) }
-        let padded = String(repeating: "0", count: max(0, 1 - power - digits.count)) + digits
-        return padded.dropLast(-power) + "." + padded.suffix(-power)
+        register.scale(byPowerOfTen: Int(scalerUnit.scaler), unit: scalerUnit.unit)
     }
 }

@@ -52,6 +52,11 @@ public struct PushDecoder: Framer {
         isFinishing = true
     }
 
+    /// The blocks of one message may come in several datagrams.
+    public mutating func endBurst() {
+        framer.finish()
+    }
+
     private mutating func popOutput() -> FramerOutput<Telegram>? {
         guard nextOutput < outputs.count else {
             outputs.removeAll(keepingCapacity: true)

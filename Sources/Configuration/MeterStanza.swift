@@ -64,9 +64,7 @@ extension ConfigurationReading {
     }
 
     private func claim(_ endpoint: Endpoint, for meter: String, _ section: Section) {
-        // Names of hosts have no case, paths have.
-        let resource =
-            if case .tcp = endpoint { endpoint.exclusiveResource.lowercased() } else { endpoint.exclusiveResource }
+        let resource = endpoint.exclusiveResource
         guard let transport = section["transport"] else { return }
         if let owner = owners[resource] {
             transport.fail(
@@ -119,7 +117,7 @@ extension ConfigurationReading {
         } else {
             refusePlainSecrets(section)
         }
-        if case .serial(_, let line)? = endpoint { settings.line = line }
+        settings.line = endpoint?.line
         return settings
     }
 

@@ -38,6 +38,7 @@ struct Conversation {
 
     fileprivate enum Input: Sendable {
         case received([UInt8], at: Timestamp)
+        case boundary
         /// It is time to read a polled meter.
         case poll
         /// An armed timer; the number tells an old one.
@@ -70,6 +71,7 @@ struct Conversation {
             var iterator = link.inbound.makeAsyncIterator()
             while let input = try await iterator.next() {
                 await inputs.send(.received(input.bytes, at: clock.timestamp(of: input.arrivedAt)))
+                if input.endsBurst { await inputs.send(.boundary) }
             }
             await inputs.send(.ended(nil))
         } catch {
@@ -150,6 +152,7 @@ private struct Dialogue {
             arrived = at
             lastHeard = conversation.clock.monotonic
             try await handle(.received(bytes))
+        case .boundary: try await handle(.boundary)
         case .poll:
             if pollBegan == nil { pollBegan = conversation.clock.monotonic }
             try await handle(.poll)

@@ -82,6 +82,7 @@ public struct ModeCSession: Session {
         case .opened: reset()
         case .poll: if state == .idle { start() }
         case .received(let bytes): receive(bytes.map(Parity.stripped))
+        case .boundary: break
         case .drained: drained()
         case .timer: timeIsUp()
         case .closed: closed()

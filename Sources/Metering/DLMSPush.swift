@@ -27,6 +27,8 @@ struct ProfiledPushDecoder: Framer {
 
     mutating func finish() { decoder.finish() }
 
+    mutating func endBurst() { decoder.endBurst() }
+
     mutating func next() -> FramerOutput<Telegram>? {
         guard let output = decoder.next() else { return nil }
         guard case .frame(var telegram) = output else { return output }

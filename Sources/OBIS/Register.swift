@@ -51,3 +51,26 @@ public struct Register: Hashable, Sendable {
     /// The name as it stands on the wire.
     public var code: String? { printedCode ?? obis?.description }
 }
+
+extension Register {
+    /// Gives a number as sent the scale and the unit that the wire carries for it. What is no number gets the unit.
+    ///
+    /// - Parameter power: within `Limits.scaler`; a number that 64 bits do not hold scaled stays as sent.
+    public mutating func scale(byPowerOfTen power: Int, unit: Unit?) {
+        self.unit = unit
+        switch value {
+        case .number(let number):
+            if let scaled = number.scaled(byPowerOfTen: power) { value = .number(scaled) }
+        case .wide(let digits): value = .wide(Self.scaled(digits, byPowerOfTen: power))
+        case .text, .flag, .time, .unavailable: break
+        }
+    }
+
+    /// More digits than 64 bits hold, with the point moved.
+    private static func scaled(_ digits: String, byPowerOfTen power: Int) -> String {
+        guard digits.allSatisfy(\.isNumber) else { return digits }
+        guard power < 0 else { return digits + String(repeating: "0", count: power) }
+        let padded = String(repeating: "0", count: max(0, 1 - power - digits.count)) + digits
+        return padded.dropLast(-power) + "." + padded.suffix(-power)
+    }
+}

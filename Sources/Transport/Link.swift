@@ -30,10 +30,13 @@ public struct LinkInput: Sendable, Equatable {
     public var bytes: [UInt8]
     /// When the last of them was read from the port.
     public var arrivedAt: ContinuousClock.Instant
+    /// Whether a datagram, or the connection of a meter that calls, ends with the last of them.
+    public var endsBurst: Bool
 
-    public init(bytes: [UInt8], arrivedAt: ContinuousClock.Instant) {
+    public init(bytes: [UInt8], arrivedAt: ContinuousClock.Instant, endsBurst: Bool = false) {
         self.bytes = bytes
         self.arrivedAt = arrivedAt
+        self.endsBurst = endsBurst
     }
 }
 

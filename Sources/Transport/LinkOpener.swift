@@ -27,6 +27,8 @@ public struct LinkOpener: LinkOpening {
             case .serial(let path, let line):
                 try await StreamLink.serial(path: path, line: line, options: options, group: group)
             case .tcp(let host, let port): try await StreamLink.tcp(host: host, port: port, group: group)
+            case .rfc2217, .udp, .listen:
+                throw TransportError(.configuration, "\(endpoint) cannot be opened")
             case .file(let path): try await FileLink.open(path: path)
             }
         logger.debug("Opened the link.", metadata: ["endpoint": "\(endpoint)"])

@@ -27,6 +27,14 @@ public protocol Framer<Frame>: Sendable {
     /// Nothing more will come for what is buffered: the line fell silent or closed.
     /// Call `next()` until nil afterwards.
     mutating func finish()
+
+    /// A datagram or a connection ended: what comes next begins something new on the link below. What was cut into
+    /// several datagrams goes on. By default the same as `finish()`.
+    mutating func endBurst()
+}
+
+extension Framer {
+    public mutating func endBurst() { finish() }
 }
 
 /// Bytes that wait to be framed: appended behind, consumed from the front, never more than the limit.

@@ -21,6 +21,9 @@ public struct PushSession<Decoder: Framer>: Session {
         case .received(let bytes):
             decoder.append(bytes)
             return findings() + [decoder.isIdle ? .disarm : .arm(silence)]
+        case .boundary:
+            decoder.endBurst()
+            return findings() + [decoder.isIdle ? .disarm : .arm(silence)]
         case .timer:
             decoder.finish()
             return findings()

@@ -4,6 +4,8 @@ public enum SessionEvent: Sendable, Equatable {
     case opened
     /// Bytes arrived.
     case received([UInt8])
+    /// What was received so far was a datagram or a connection of its own.
+    case boundary
     /// Everything that was sent has left the port.
     case drained
     /// The timer that the session armed is due.

@@ -31,7 +31,7 @@ audit_constructs() {
 # The layers, from the bottom. A module imports only modules of lower layers.
 layers=(
     "OBIS Wire CLinux CMosquitto"
-    "IEC62056 COSEM"
+    "IEC62056 COSEM MBus SML"
     "Metering Transport Rules Journal MQTT"
     "Configuration MeterSimulator"
     "Daemon"
@@ -44,7 +44,9 @@ declare -A pure=(
     [Wire]="Synchronization"
     [IEC62056]="OBIS Wire"
     [COSEM]="OBIS Wire Crypto CryptoExtras"
-    [Metering]="OBIS Wire IEC62056 COSEM"
+    [MBus]="OBIS Wire"
+    [SML]="OBIS Wire"
+    [Metering]="OBIS Wire IEC62056 COSEM MBus SML"
     [Rules]="OBIS"
 )
 

@@ -1,9 +1,13 @@
-import OBIS
-
-/// The enumeration of physical units (IEC 62056-6-2, 4.3.2, table of units).
-enum UnitCode {
+extension Unit {
+    /// The unit of a code in the enumeration that DLMS and SML share (IEC 62056-6-2, 4.3.2, table of units).
+    ///
     /// - Returns: nil for a count without unit, and for a code that no unit has.
-    static func unit(_ code: UInt8) -> Unit? {
+    public init?(code: UInt8) {
+        guard let unit = Self.unit(code) else { return nil }
+        self = unit
+    }
+
+    private static func unit(_ code: UInt8) -> Unit? {
         switch code {
         case 1: .year
         case 2: .month
