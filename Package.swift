@@ -108,7 +108,9 @@ let package = Package(
             name: "IEC62056Tests", dependencies: ["IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
-            name: "COSEMTests", dependencies: ["COSEM", "OBIS", "Wire", "TestSupport", crypto], swiftSettings: testing),
+            name: "COSEMTests", dependencies: ["COSEM", "MBus", "OBIS", "Wire", "TestSupport", crypto],
+            swiftSettings: testing),
+        .testTarget(name: "MBusTests", dependencies: ["MBus", "Wire", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "MeteringTests",
             dependencies: ["Metering", "Configuration", "MeterSimulator", "OBIS", "Wire", "TestSupport"],

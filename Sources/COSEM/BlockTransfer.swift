@@ -134,3 +134,45 @@ struct SegmentAssembly {
         return data.isEmpty ? nil : WireError(.truncated, "the last segment of a message is missing")
     }
 }
+
+/// Puts the pieces together that a carrier's frames hold: numbered from 0, the last one marked. A piece that is
+/// missing costs its message.
+struct PieceAssembly {
+    private var data: [UInt8] = []
+    private var next = 0
+
+    var isEmpty: Bool { next == 0 }
+
+    /// - Returns: the whole message when this piece ends it, and what became of the one before.
+    mutating func add(_ frame: CarrierFrame) -> (complete: [UInt8]?, dropped: WireError?) {
+        let dropped = frame.sequence == 0 ? abandon() : nil
+        guard frame.sequence == next else {
+            let error = WireError(
+                .framing,
+                isEmpty
+                    ? "piece \(frame.sequence) of a message without the first"
+                    : "piece \(frame.sequence) of a message after piece \(next - 1)")
+            reset()
+            return (nil, error)
+        }
+        guard data.count + frame.payload.count <= Limits.apdu else {
+            reset()
+            return (nil, WireError(.limit, "a message of more than \(Limits.apdu) bytes"))
+        }
+        data += frame.payload
+        next += 1
+        guard frame.isLast else { return (nil, dropped) }
+        defer { reset() }
+        return (data, dropped)
+    }
+
+    mutating func abandon() -> WireError? {
+        defer { reset() }
+        return isEmpty ? nil : WireError(.truncated, "the last piece of a message is missing")
+    }
+
+    private mutating func reset() {
+        data = []
+        next = 0
+    }
+}

@@ -3,7 +3,7 @@ import CryptoExtras
 import OBIS
 import Wire
 
-/// The keys of security suite 0 that a utility gives to its customer. Each is 16 bytes.
+/// The keys of security suites 0 and 1 that a utility gives to its customer. Each is 16 bytes.
 public struct CipheringKeys: Sendable, Hashable {
     /// Global unicast encryption key.
     public var encryption: Secret?
@@ -72,9 +72,10 @@ struct GeneralCiphering {
     }
 
     private static func check(_ securityControl: UInt8, at offset: Int) throws(WireError) {
-        guard securityControl & SecurityControl.suite == 0 else {
+        // Suite 1 differs from suite 0 in signatures and key agreement only, which no customer interface uses.
+        guard securityControl & SecurityControl.suite <= 1 else {
             throw WireError(
-                .unsupported, "security suite \(securityControl & SecurityControl.suite); only suite 0 is read",
+                .unsupported, "security suite \(securityControl & SecurityControl.suite); suites 0 and 1 are read",
                 offset: offset)
         }
         guard securityControl & SecurityControl.broadcastKey == 0 else {
@@ -87,6 +88,13 @@ struct GeneralCiphering {
             throw WireError(
                 .malformed, "a ciphered message that is neither encrypted nor authenticated", offset: offset)
         }
+    }
+
+    /// What a telegram tells of its protection.
+    func description(isAuthenticated: Bool) -> Ciphering {
+        Ciphering(
+            systemTitle: systemTitle, securityControl: securityControl, invocationCounter: invocationCounter,
+            isAuthenticated: isAuthenticated)
     }
 
     // MARK: Opening

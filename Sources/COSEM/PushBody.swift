@@ -116,9 +116,11 @@ struct PushBody {
     private mutating func walk(_ container: Int) {
         var index = container + 1
         let end = tape[container].next
+        // Where entries are structures, what stands beside them belongs to none.
+        let hasEntries = holdsEntries(container)
         while index < end {
             let following = tape[index].next
-            if let code = reader.code(at: index), following < end {
+            if !hasEntries, let code = reader.code(at: index), following < end {
                 index = pair(code, at: following, end: end)
             } else if tape[index].tag.isContainer {
                 walk(index)
@@ -128,6 +130,16 @@ struct PushBody {
                 index = following
             }
         }
+    }
+
+    /// Whether a container's elements include structures that begin with a code.
+    private func holdsEntries(_ container: Int) -> Bool {
+        var index = container + 1
+        while index < tape[container].next {
+            if tape[index].tag == .structure, tape[index].count >= 2, reader.code(at: index + 1) != nil { return true }
+            index = tape[index].next
+        }
+        return false
     }
 
     /// A code's value, with a scaler and unit behind it where there is one: as a structure, or as two elements.

@@ -6,19 +6,22 @@ import Wire
 /// Values keep the units and scales of the wire; where it carries none, a profile adds them later.
 public struct PushDecoder: Framer {
     private let keys: CipheringKeys
-    private var framer = PushFramer()
+    private var framer: PushFramer
     private var segments = SegmentAssembly()
+    private var pieces = PieceAssembly()
     private var blocks = BlockAssembly()
     /// Findings that one frame gave more than one of.
     private var outputs: [FramerOutput<Telegram>] = []
     private var nextOutput = 0
     private var isFinishing = false
 
-    public init(keys: CipheringKeys = CipheringKeys()) {
+    /// - Parameter carriers: link layers of other protocols whose frames may carry messages.
+    public init(keys: CipheringKeys = CipheringKeys(), carriers: [any CarrierFrames] = []) {
         self.keys = keys
+        framer = PushFramer(carriers: carriers)
     }
 
-    public var isIdle: Bool { framer.isIdle && segments.isEmpty && blocks.isEmpty }
+    public var isIdle: Bool { framer.isIdle && segments.isEmpty && pieces.isEmpty && blocks.isEmpty }
 
     public mutating func append(_ bytes: [UInt8]) {
         framer.append(bytes)
@@ -30,18 +33,17 @@ public struct PushDecoder: Framer {
             guard let output = framer.next() else {
                 guard isFinishing else { return nil }
                 isFinishing = false
-                report(segments.abandon())
-                report(blocks.abandon())
+                abandon()
                 continue
             }
             switch output {
             case .noise(let count): return .noise(count)
             case .rejected(let error, let discarded):
                 // It may have been a block: those of two messages must not be joined around it.
-                report(segments.abandon())
-                report(blocks.abandon())
+                abandon()
                 return .rejected(error, discarded: discarded)
             case .frame(.hdlc(let frame)): take(frame)
+            case .frame(.carrier(let frame)): take(frame)
             case .frame(.message(let message)): process(message)
             }
         }
@@ -71,7 +73,20 @@ public struct PushDecoder: Framer {
         if let error { outputs.append(.rejected(error, discarded: 0)) }
     }
 
+    /// Nothing more comes for the messages that are not whole.
+    private mutating func abandon() {
+        report(segments.abandon())
+        report(pieces.abandon())
+        report(blocks.abandon())
+    }
+
     // MARK: Frames to messages
+
+    private mutating func take(_ frame: CarrierFrame) {
+        let (complete, dropped) = pieces.add(frame)
+        report(dropped)
+        if let complete { process(complete) }
+    }
 
     private mutating func take(_ frame: HDLCFrame) {
         // Frames without information set up and end connections.
@@ -143,9 +158,7 @@ public struct PushDecoder: Framer {
 
     private mutating func open(_ message: GeneralCiphering) throws(WireError) {
         let opened = try message.open(with: keys, isMessage: DataNotification.isWhole)
-        let ciphering = Ciphering(
-            systemTitle: message.systemTitle, securityControl: message.securityControl,
-            invocationCounter: message.invocationCounter, isAuthenticated: opened.isAuthenticated)
+        let ciphering = message.description(isAuthenticated: opened.isAuthenticated)
         var reader = WireReader(opened.plaintext.rawSpan)
         try apdu(&reader, of: opened.plaintext, ciphering: ciphering, isAssembled: true)
     }
@@ -196,9 +209,19 @@ public enum PushIdentity {
             if identity.id == nil { identity.id = text }
             if isLogicalName { identity.manufacturer = flag(text.utf8.prefix(3)) }
         }
+        if identity.id == nil { identity.id = loneNumber(in: registers) }
         if identity.manufacturer == nil, let systemTitle { identity.manufacturer = flag(systemTitle.prefix(3)) }
         if registers.contains(where: { $0.obis?.a == 1 }) { identity.medium = .electricity }
         return identity
+    }
+
+    /// Lists of codes and values end in the meter's number without a code in Lower Austria and elsewhere.
+    private static func loneNumber(in registers: [Register]) -> String? {
+        guard registers.count > 1, let last = registers.last, last.obis == nil, case .text(let text) = last.value,
+            registers.dropLast().contains(where: { $0.obis != nil }), text.utf8.count >= 6,
+            text.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) })
+        else { return nil }
+        return text
     }
 
     /// Three capital letters of the FLAG registry; nil for anything else.

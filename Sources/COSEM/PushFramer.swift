@@ -3,17 +3,20 @@ import Wire
 /// A unit that a link delivers: an HDLC frame, or a whole message of a link that has no frames.
 enum PushUnit: Sendable, Hashable {
     case hdlc(HDLCFrame)
+    /// A frame of another link layer that carries a piece of a message.
+    case carrier(CarrierFrame)
     /// An APDU, with its LLC header where it has one.
     case message([UInt8])
 }
 
-/// Finds what meters push, whatever link carries it: HDLC frames, wrapper messages, and bare messages
-/// that end where the line falls silent.
+/// Finds what meters push, whatever link carries it: HDLC frames, frames of other link layers that the caller
+/// knows, wrapper messages, and bare messages that end where the line falls silent.
 ///
-/// HDLC is looked for everywhere, since the line may be joined in the middle of a frame. A wrapper or a
+/// Frames are looked for everywhere, since the line may be joined in the middle of a frame. A wrapper or a
 /// bare message is believed only at the start of a burst. M-Bus short frames, with which a meter that is
 /// the bus master calls its slaves, belong between frames and are passed over.
 struct PushFramer: Framer {
+    private let carriers: [any CarrierFrames]
     private var buffer = LinkBuffer()
     /// Nothing was taken from this burst yet.
     private var isAtBurstStart = true
@@ -24,7 +27,9 @@ struct PushFramer: Framer {
     /// The line fell silent behind what waits.
     private var isFinishing = false
 
-    init() {}
+    init(carriers: [any CarrierFrames] = []) {
+        self.carriers = carriers
+    }
 
     /// A burst that began waits for the silence behind it, since only then a message without frame is
     /// believed again. A flag alone waits for nothing: it may be the last of the frame before.
@@ -76,7 +81,35 @@ struct PushFramer: Framer {
         switch buffer[0] {
         case HDLCFrame.flag: return flag()
         case MasterBeat.start: return beat()
-        default: return noise(from: 1)
+        default:
+            if let carrier = carrier(startingWith: buffer[0]) { return carrierFrame(of: carrier) }
+            return noise(from: 1)
+        }
+    }
+
+    private func carrier(startingWith byte: UInt8?) -> (any CarrierFrames)? {
+        carriers.first { $0.start == byte }
+    }
+
+    private mutating func carrierFrame(of carrier: any CarrierFrames) -> Step {
+        switch carrier.candidate(at: 0, in: buffer.bytes) {
+        case .frame(let frame, let length):
+            take(length)
+            return .output(.frame(.carrier(frame)))
+        case .foreign(let error, let length):
+            let offset = buffer.streamOffset
+            take(length)
+            return .output(.rejected(WireError(error.code, error.message, offset: offset), discarded: length))
+        case .damaged(let error, let length):
+            guard buffer.streamOffset >= claimed else { return noise(from: 1) }
+            claimed = max(claimed, buffer.streamOffset + length)
+            return reject(error)
+        case .incomplete(let isHeader):
+            guard isFinishing else { return .needsMore }
+            guard isHeader, buffer.streamOffset >= claimed else { return noise(from: 1) }
+            claimed = max(claimed, buffer.streamOffset + buffer.count)
+            return reject(WireError(.truncated, "the frame ends after \(buffer.count) bytes"))
+        case .none: return noise(from: 1)
         }
     }
 
@@ -124,7 +157,9 @@ struct PushFramer: Framer {
     /// Everything up to the next byte that something could begin with.
     private mutating func noise(from start: Int) -> Step {
         var end = start
-        while let byte = buffer[end], byte != HDLCFrame.flag, byte != MasterBeat.start { end += 1 }
+        while let byte = buffer[end], byte != HDLCFrame.flag, byte != MasterBeat.start,
+            carrier(startingWith: byte) == nil
+        { end += 1 }
         let isRestOfDamagedFrame = buffer.streamOffset < claimed
         take(end)
         return isRestOfDamagedFrame ? .consumed : .output(.noise(end))
@@ -164,6 +199,13 @@ struct PushFramer: Framer {
                 case .frame, .damaged, .incomplete(isHeaderRight: true): return .found
                 case .incomplete where !isFinishing: return .waits
                 case .incomplete, .none: break
+                }
+            } else if let byte = buffer[searched], let carrier = carrier(startingWith: byte) {
+                switch carrier.candidate(at: searched, in: buffer.bytes) {
+                case .frame, .foreign: return .found
+                case .incomplete where !isFinishing: return .waits
+                // A damaged one proves nothing: its header is no more than a length that is repeated.
+                case .incomplete, .damaged, .none: break
                 }
             }
             searched += 1

@@ -1,5 +1,6 @@
 import COSEM
 import Crypto
+import MBus
 import OBIS
 
 /// A meter that pushes like an E450, without input or output of its own: asked for the next push, it gives bytes.
@@ -14,24 +15,42 @@ public struct PushMeter: Sendable {
         case bare
     }
 
+    /// What carries a push.
+    public enum Carrier: String, Sendable, CaseIterable {
+        /// HDLC frames, long messages in general blocks, as an E450 sends them.
+        case hdlc
+        /// HDLC frames, long messages in segments, as Iskraemeco's meters send them.
+        case segments
+        /// Long frames of M-Bus, as in Austria.
+        case mbus
+        /// The header of TCP and UDP in front of the message.
+        case wrapper
+        /// The LLC header in front of the message, and no frame.
+        case llc
+        /// The message alone.
+        case apdu
+    }
+
     public struct Configuration: Sendable {
         public var list: List
+        public var carrier: Carrier
         /// The number on the meter.
         public var serial: String
         /// Nil: not encrypted.
         public var encryptionKey: Secret?
         /// Nil with an encryption key: encrypted without a tag (security control 20).
         public var authenticationKey: Secret?
-        /// Data bytes of one block; longer messages go out as general block transfer.
+        /// Message bytes of one frame; longer messages are cut as the carrier does it.
         public var blockSize: Int
         /// What goes wrong.
         public var faults: Faults
 
         public init(
-            list: List = .objects, serial: String = "12345678", encryptionKey: Secret? = nil,
+            list: List = .objects, carrier: Carrier = .hdlc, serial: String = "12345678", encryptionKey: Secret? = nil,
             authenticationKey: Secret? = nil, blockSize: Int = 0x70, faults: Faults = Faults()
         ) {
             self.list = list
+            self.carrier = carrier
             self.serial = serial
             self.encryptionKey = encryptionKey
             self.authenticationKey = authenticationKey
@@ -73,7 +92,7 @@ public struct PushMeter: Sendable {
         let message = configuration.encryptionKey.map { encrypt(plain, with: $0) } ?? plain
         var frames = frames(of: message)
         damage(&frames)
-        return frames.flatMap { $0 } + Self.beat
+        return frames.flatMap { $0 } + configuration.carrier.pause
     }
 
     // MARK: Content
@@ -174,23 +193,50 @@ public struct PushMeter: Sendable {
 
     // MARK: Frames
 
+    private static let llc: [UInt8] = [0xE6, 0xE7, 0x00]
+
     private func frames(of message: [UInt8]) -> [[UInt8]] {
-        guard message.count > configuration.blockSize else { return [frame([0xE6, 0xE7, 0x00] + message)] }
-        let starts = Array(stride(from: 0, to: message.count, by: configuration.blockSize))
-        return starts.enumerated().map { index, start in
-            let data = Array(message[start..<min(message.count, start + configuration.blockSize)])
-            let isLast = index == starts.count - 1
+        switch configuration.carrier {
+        case .hdlc: blocks(of: message)
+        case .segments: segments(of: Self.llc + message)
+        case .mbus: DLMSCarrier.frames(of: message, pieceLength: max(configuration.blockSize, message.count / 8))
+        // From the management device to the client for consumer information (IEC 62056-47, 5.3).
+        case .wrapper: [[0, 1, 0, 1, 0, 103, UInt8(message.count >> 8), UInt8(message.count & 0xFF)] + message]
+        case .llc: [Self.llc + message]
+        case .apdu: [message]
+        }
+    }
+
+    private func pieces(of message: [UInt8]) -> [[UInt8]] {
+        stride(from: 0, to: message.count, by: configuration.blockSize).map { start in
+            Array(message[start..<min(message.count, start + configuration.blockSize)])
+        }
+    }
+
+    private func blocks(of message: [UInt8]) -> [[UInt8]] {
+        guard message.count > configuration.blockSize else { return [frame(Self.llc + message)] }
+        let pieces = pieces(of: message)
+        return pieces.enumerated().map { index, data in
+            let isLast = index == pieces.count - 1
             let number = index + 1
             let block =
                 [0xE0, isLast ? 0xC0 : 0x40, UInt8(number >> 8), UInt8(number & 0xFF), 0, 0]
                 + AxdrWriter.length(data.count) + data
-            return frame((index == 0 ? [0xE6, 0xE7, 0x00] : []) + block)
+            return frame((index == 0 ? Self.llc : []) + block)
         }
     }
 
+    private func segments(of message: [UInt8]) -> [[UInt8]] {
+        let pieces = pieces(of: message)
+        return pieces.enumerated().map { index, data in frame(data, isSegmented: index < pieces.count - 1) }
+    }
+
     /// From the meter to the client for consumer information: unnumbered information.
-    private func frame(_ information: [UInt8]) -> [UInt8] {
-        HDLCFrame(destination: [0xCE, 0xFF], source: [0x03], control: 0x13, information: information).encoded() ?? []
+    private func frame(_ information: [UInt8], isSegmented: Bool = false) -> [UInt8] {
+        HDLCFrame(
+            destination: [0xCE, 0xFF], source: [0x03], control: 0x13, isSegmented: isSegmented,
+            information: information
+        ).encoded() ?? []
     }
 
     private mutating func damage(_ frames: inout [[UInt8]]) {
@@ -200,6 +246,14 @@ public struct PushMeter: Sendable {
         if isDue(faults.flippedBitEvery), !frames.isEmpty { frames[0][frames[0].count / 2] ^= 0x10 }
         if isDue(faults.noiseEvery) { frames.insert([0x00, 0x7E, 0xA0, 0xFF, 0x55, 0x10], at: 0) }
     }
+}
+
+extension PushMeter.Carrier {
+    /// What the meter sends between two pushes: on HDLC the call of a master.
+    public var pause: [UInt8] { self == .hdlc ? PushMeter.beat : [] }
+
+    /// Whether the end of a message is told by nothing but the silence behind it.
+    public var endsWithSilence: Bool { self == .llc || self == .apdu }
 }
 
 extension MeterTime {

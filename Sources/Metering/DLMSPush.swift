@@ -1,4 +1,5 @@
 import COSEM
+import MBus
 import OBIS
 import Wire
 
@@ -9,7 +10,8 @@ struct ProfiledPushDecoder: Framer {
 
     init(_ settings: ProtocolSettings) {
         decoder = PushDecoder(
-            keys: CipheringKeys(encryption: settings.encryptionKey, authentication: settings.authenticationKey))
+            keys: CipheringKeys(encryption: settings.encryptionKey, authentication: settings.authenticationKey),
+            carriers: [DLMSCarrier()])
         self.settings = settings
     }
 

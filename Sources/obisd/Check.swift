@@ -52,7 +52,7 @@ struct Check: AsyncParsableCommand {
             defer { close(descriptor) }
             return isatty(descriptor) == 1 ? nil : "meter \(meter.id): \(path) is no serial port"
         case .file(let path): return isThere(path) ? nil : "meter \(meter.id): there is no file \(path)"
-        case .tcp: return nil
+        case .tcp, .rfc2217, .udp, .listen: return nil
         }
     }
 

@@ -197,7 +197,7 @@ struct CipheringTests {
     @Test(
         "security controls that are not read are refused before any key is used",
         arguments: [
-            (0x31, .unsupported), (0x3F, .unsupported), (0x21, .unsupported), (0x70, .unsupported),
+            (0x32, .unsupported), (0x3F, .unsupported), (0x22, .unsupported), (0x70, .unsupported),
             (0x60, .unsupported),
             (0xB0, .unsupported), (0xA0, .unsupported), (0x40, .unsupported), (0x80, .unsupported), (0x00, .malformed),
             (0xFF, .unsupported),

@@ -1,5 +1,6 @@
 import COSEM
 import Foundation
+import MBus
 import OBIS
 import TestSupport
 import Testing
@@ -7,7 +8,7 @@ import Wire
 
 @Suite("Recorded pushes")
 struct CorpusTests {
-    @Test("decode as independent decoders say", arguments: ["dlms-push", "dlms-push-encrypted"])
+    @Test("decode as independent decoders say", arguments: ["dlms-push", "dlms-push-encrypted", "dlms-mbus"])
     func agreement(folder: String) throws {
         guard let corpus = Corpus(folder) else { return }
         var wrong: [String] = []
@@ -23,7 +24,8 @@ struct CorpusTests {
     private func deviation(of item: Corpus.Case) -> String? {
         let keys = CipheringKeys(
             encryption: item.key("guek").map(Secret.init), authentication: item.key("gak").map(Secret.init))
-        let outputs = FramerVerifier.outputs(PushDecoder(keys: keys), chunks: [item.bytes])
+        let outputs = FramerVerifier.outputs(
+            PushDecoder(keys: keys, carriers: [DLMSCarrier()]), chunks: [item.bytes])
         let telegrams = outputs.compactMap { if case .frame(let telegram) = $0 { telegram } else { nil } }
         let errors = outputs.compactMap { if case .rejected(let error, _) = $0 { error } else { nil } }
         guard item.isValid else {

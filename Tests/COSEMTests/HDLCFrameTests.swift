@@ -25,7 +25,7 @@ struct HDLCFrameTests {
         let (name, frame, text) = Self.checked[row]
         let bytes = Sample.hex(text)
         #expect(frame.encoded() == bytes, "\(name)")
-        #expect(FramerVerifier.deviations(PushFramer.init, input: bytes, expected: [.hdlc(frame)]) == [], "\(name)")
+        #expect(FramerVerifier.deviations({ PushFramer() }, input: bytes, expected: [.hdlc(frame)]) == [], "\(name)")
     }
 
     @Test("a connection request with its parameters ends as it should")
@@ -58,7 +58,7 @@ struct HDLCFrameTests {
                         destination: destination, source: source, control: 0x13, isSegmented: count == 10,
                         information: information)
                     let bytes = try #require(frame.encoded())
-                    let deviations = FramerVerifier.deviations(PushFramer.init, input: bytes, expected: [.hdlc(frame)])
+                    let deviations = FramerVerifier.deviations({ PushFramer() }, input: bytes, expected: [.hdlc(frame)])
                     #expect(deviations == [], "\(destination) \(source) \(count)")
                 }
             }
