@@ -29,6 +29,8 @@ public struct Meter: Sendable, Equatable {
     /// The times of the day at which a polled meter is read, in order; empty where the interval says when.
     public var times: [TimeOfDay]
     public var limits: MeterLimits
+    /// Devices behind this meter that are meters of their own in topics.
+    public var subMeters: [SubMeter]
 
     /// Of a polled meter whose stanza names neither an interval nor times.
     public static let defaultInterval = Duration.seconds(15 * 60)
@@ -37,7 +39,7 @@ public struct Meter: Sendable, Equatable {
         id: String, name: String? = nil, isEnabled: Bool = true, protocolName: String, endpoint: Endpoint,
         settings: ProtocolSettings = ProtocolSettings(), timeZone: ClockZone? = nil, usesMeterClock: Bool = true,
         serial: String? = nil, interval: Duration? = nil, isAligned: Bool = false, times: [TimeOfDay] = [],
-        limits: MeterLimits = MeterLimits()
+        limits: MeterLimits = MeterLimits(), subMeters: [SubMeter] = []
     ) {
         self.id = id
         self.name = name
@@ -52,6 +54,32 @@ public struct Meter: Sendable, Equatable {
         self.isAligned = isAligned
         self.times = times
         self.limits = limits
+        self.subMeters = subMeters
+    }
+}
+
+/// A device whose values another meter's telegrams carry: the gas meter behind a P1 port.
+public struct SubMeter: Sendable, Hashable {
+    /// The number by which the other meter knows it: `n` in `0-n:24.2.1`.
+    public var channel: UInt8
+    public var id: String
+    /// For people; nil: the id.
+    public var name: String?
+    /// The serial number that the device must report.
+    public var serial: String?
+
+    public init(channel: UInt8, id: String, name: String? = nil, serial: String? = nil) {
+        self.channel = channel
+        self.id = id
+        self.name = name
+        self.serial = serial
+    }
+
+    /// The device as a meter on the line of the one before it.
+    public func meter(of main: Meter) -> Meter {
+        Meter(
+            id: id, name: name, isEnabled: main.isEnabled, protocolName: main.protocolName, endpoint: main.endpoint,
+            timeZone: main.timeZone, usesMeterClock: main.usesMeterClock, serial: serial)
     }
 }
 

@@ -13,12 +13,12 @@ extension ConfigurationReading {
         "record", "anomalies", "bus", "secondary", "client", "server", "security", "registers", "offset",
     ]
     /// Protocols of later versions, so that their names are not taken for a slip of the finger.
-    private static let laterProtocols = ["dsmr-p1", "dlms-client", "mbus", "sml"]
+    private static let laterProtocols = ["dlms-client", "mbus"]
 
     private static func spellings(_ key: ProtocolKey) -> [String] {
         switch key {
         case .encryptionKey, .authenticationKey: secretKeys(key.rawValue)
-        case .profile, .address: [key.rawValue]
+        case .profile, .address, .subMeters: [key.rawValue]
         }
     }
 
@@ -33,14 +33,17 @@ extension ConfigurationReading {
         if let id { note(id, section) }
         let meterProtocol = section.required("protocol", example: "dlms-push").flatMap(namedProtocol)
         let isEnabled = section["enabled"].flatMap { $0.bool() } ?? true
-        let line = meterProtocol?.defaultLine ?? LineSettings(baud: 2400)
+        if let meterProtocol { refuseForeignKeys(meterProtocol, section) }
+        var settings = settings(section, meterProtocol, isEnabled: isEnabled)
+        let line = meterProtocol?.defaultLine(settings) ?? LineSettings(baud: 2400)
         let transport = section.required("transport", example: "{serial: /dev/ttyUSB0}")
         let endpoint = transport.flatMap { self.endpoint($0, line: line) }
+        settings.line = endpoint?.line
         if let endpoint, isEnabled { claim(endpoint, for: id ?? "?", section) }
-        if let meterProtocol { refuseForeignKeys(meterProtocol, section) }
-        let settings = settings(section, meterProtocol, endpoint: endpoint, isEnabled: isEnabled)
+        if let endpoint, let transport { requireLine(meterProtocol?.needsLine(settings), endpoint, transport) }
         let clock = clock(section)
-        let schedule = schedule(section, meterProtocol)
+        let schedule = schedule(section, meterProtocol, settings)
+        let subMeters = section["sub_meters"].flatMap(subMeters) ?? []
         let limits = section["limits"].flatMap(limits) ?? MeterLimits()
         let name = section["name"]?.label(atMost: 255)
         let serial = section["serial"]?.label(atMost: 64)
@@ -49,11 +52,22 @@ extension ConfigurationReading {
         return Meter(
             id: id, name: name, isEnabled: isEnabled, protocolName: meterProtocol.name, endpoint: endpoint,
             settings: settings, timeZone: clock.zone, usesMeterClock: clock.isUsed, serial: serial,
-            interval: schedule.interval, isAligned: schedule.isAligned, times: schedule.times, limits: limits)
+            interval: schedule.interval, isAligned: schedule.isAligned, times: schedule.times, limits: limits,
+            subMeters: subMeters)
+    }
+
+    /// What the protocol does to the line cannot be done over a link that has none.
+    private func requireLine(_ reason: String?, _ endpoint: Endpoint, _ transport: Value) {
+        guard let reason, endpoint.line == nil else { return }
+        if case .file = endpoint { return }
+        transport.fail(
+            "cannot be used, since \(reason)",
+            remedy: "write `serial:`, or `rfc2217:` for a server that takes line settings over the network")
     }
 
     // MARK: What may stand once only
 
+    /// - Parameter section: of the meter or of the device behind one.
     private func note(_ id: String, _ section: Section) {
         if let first = meterPlaces[id] {
             section["id"]?.fail(
@@ -101,7 +115,7 @@ extension ConfigurationReading {
     }
 
     private func settings(
-        _ section: Section, _ meterProtocol: MeterProtocol?, endpoint: Endpoint?, isEnabled: Bool
+        _ section: Section, _ meterProtocol: MeterProtocol?, isEnabled: Bool
     ) -> ProtocolSettings {
         var settings = ProtocolSettings()
         settings.profile = section["profile"].flatMap(profile)
@@ -117,7 +131,6 @@ extension ConfigurationReading {
         } else {
             refusePlainSecrets(section)
         }
-        settings.line = endpoint?.line
         return settings
     }
 
@@ -170,7 +183,9 @@ extension ConfigurationReading {
         var times: [TimeOfDay] = []
     }
 
-    private func schedule(_ section: Section, _ meterProtocol: MeterProtocol?) -> Schedule {
+    private func schedule(
+        _ section: Section, _ meterProtocol: MeterProtocol?, _ settings: ProtocolSettings
+    ) -> Schedule {
         var schedule = Schedule()
         let day = Duration.seconds(86_400)
         schedule.interval = section["interval"]?.duration(in: .seconds(1)...(day * 366), examples: "15m")
@@ -178,7 +193,7 @@ extension ConfigurationReading {
         schedule.times = section["at"].flatMap(times) ?? []
         guard let meterProtocol else { return schedule }
 
-        guard meterProtocol.isPolled else {
+        guard meterProtocol.isPolled(settings) else {
             for key in ["align", "at"] {
                 section[key]?.fail(
                     "a meter that talks by itself is not asked (\(meterProtocol.name))", remedy: "leave the key out")
@@ -219,6 +234,28 @@ extension ConfigurationReading {
         }
         let times = items.compactMap { $0.parsed("time of the day", examples: #""00:00""#) { TimeOfDay($0) } }
         return Set(times).sorted()
+    }
+
+    // MARK: Devices behind a meter
+
+    private func subMeters(_ value: Value) -> [SubMeter]? {
+        var channels: Set<UInt8> = []
+        return value.list()?.compactMap { value in
+            guard let section = value.section("a sub-meter", keys: ["channel", "id", "name", "serial"]) else {
+                return nil
+            }
+            let channel = section.required("channel", example: "1")?.integer("channel of a sub-meter", in: 1...254)
+            let id = section.required("id", example: "gas")?.identifier()
+            if let id { note(id, section) }
+            guard let id, let channel = channel.flatMap(UInt8.init(exactly:)) else { return nil }
+            guard channels.insert(channel).inserted else {
+                section["channel"]?.fail("stands twice", remedy: "keep one sub-meter for each channel")
+                return nil
+            }
+            return SubMeter(
+                channel: channel, id: id, name: section["name"]?.label(atMost: 255),
+                serial: section["serial"]?.label(atMost: 64))
+        }
     }
 
     // MARK: Limits

@@ -11,7 +11,7 @@ import Wire
 /// The session decides; this only carries bytes, time and actions between it, the link and the pipeline.
 struct Conversation {
     let link: any Link
-    let pipeline: MeterPipeline
+    let intake: Intake
     let clock: any HostClock
     /// Nil for meters that talk by themselves.
     let schedule: Schedule?
@@ -50,7 +50,15 @@ struct Conversation {
     private static let lookInterval = Duration.seconds(5)
 
     /// Runs until the link is lost or the task is cancelled.
-    func run(_ session: any Session<Telegram>) async -> End {
+    ///
+    /// - Parameter session: keeps what it learned of its meter for the next conversation.
+    func run(_ session: inout any Session<Telegram>) async -> End {
+        let (end, used) = await run(copy: session)
+        session = used
+        return end
+    }
+
+    private func run(copy session: any Session<Telegram>) async -> (End, any Session<Telegram>) {
         let inputs = AsyncChannel<Input>()
         return await withTaskGroup(of: Void.self) { group in
             group.addTask { await listen(into: inputs) }
@@ -60,7 +68,7 @@ struct Conversation {
             let end = await dialogue.run(inputs)
             inputs.finish()
             group.cancelAll()
-            return end
+            return (end, dialogue.session)
         }
     }
 
@@ -111,7 +119,7 @@ final class PollHistory: Sendable {
 /// The deciding half of a conversation: its session, the session's timer, and what they have come to.
 private struct Dialogue {
     private let conversation: Conversation
-    private var session: any Session<Telegram>
+    private(set) var session: any Session<Telegram>
     private var timer: SessionTimer
     /// When the newest bytes arrived.
     private var arrived: Timestamp
@@ -171,7 +179,7 @@ private struct Dialogue {
     private func impatience() async -> Conversation.End? {
         let now = conversation.clock.monotonic
         if conversation.schedule == nil {
-            let limit = await conversation.pipeline.silenceLimit
+            let limit = await conversation.intake.main.silenceLimit
             return now - lastHeard > limit ? .silent(limit) : nil
         }
         return pollBegan.map { now - $0 > Self.longestPoll } == true ? .unanswered : nil
@@ -197,7 +205,7 @@ private struct Dialogue {
         case .disarm: timer.disarm()
         case .emit(let telegram):
             await conversation.report(.telegram)
-            await conversation.pipeline.accept(telegram, capturedAt: arrived)
+            await conversation.intake.accept(telegram, capturedAt: arrived)
         case .reject(let error): await conversation.report(.rejected(error))
         case .noise(let count): await conversation.report(.noise(count))
         case .finished(let error):

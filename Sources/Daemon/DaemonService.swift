@@ -43,7 +43,7 @@ public struct DaemonService: Sendable {
         let readers = await makeReaders(node, topics, journal, live)
         let overseer = Overseer(
             node: node, topics: topics, journal: journal, publisher: publisher, live: live,
-            pipelines: readers.map(\.pipeline), clock: clock)
+            pipelines: readers.flatMap(\.intake.pipelines), clock: clock)
         let manager = ServiceManager()
         logger.notice(
             "obisd \(Self.version) reads \(readers.count) \(readers.count == 1 ? "meter" : "meters").",
@@ -71,16 +71,28 @@ public struct DaemonService: Sendable {
         var readers: [MeterReader] = []
         for meter in configuration.meters where meter.isEnabled {
             guard let meterProtocol = ProtocolRegistry.named(meter.protocolName) else { continue }
-            var logger = logger
-            logger[metadataKey: "meter"] = "\(meter.id)"
-            logger[metadataKey: "protocol"] = "\(meter.protocolName)"
-            let pipeline = await MeterPipeline(
-                meter: meter, node: node, topics: topics, journal: journal, live: live, clock: clock, logger: logger)
+            func pipeline(_ meter: Meter) async -> MeterPipeline {
+                await MeterPipeline(
+                    meter: meter, mapping: meterProtocol.mapping, node: node, topics: topics, journal: journal,
+                    live: live, clock: clock, logger: self.logger(of: meter))
+            }
+            var subMeters: [UInt8: MeterPipeline] = [:]
+            for subMeter in meter.subMeters { subMeters[subMeter.channel] = await pipeline(subMeter.meter(of: meter)) }
+            let intake = Intake(
+                main: await pipeline(meter), subMeters: subMeters, meterProtocol: meterProtocol)
             readers.append(
                 MeterReader(
-                    pipeline: pipeline, meterProtocol: meterProtocol, opener: opener, clock: clock, logger: logger))
+                    intake: intake, meterProtocol: meterProtocol, opener: opener, clock: clock,
+                    logger: self.logger(of: meter)))
         }
         return readers
+    }
+
+    private func logger(of meter: Meter) -> Logger {
+        var logger = logger
+        logger[metadataKey: "meter"] = "\(meter.id)"
+        logger[metadataKey: "protocol"] = "\(meter.protocolName)"
+        return logger
     }
 
     private func brokerSettings(node: String, topics: Topics) -> BrokerSettings {

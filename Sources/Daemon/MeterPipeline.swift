@@ -18,10 +18,11 @@ actor MeterPipeline {
     private let live: LiveTopics
     private let clock: any HostClock
     private let meterClock: MeterClock
+    private let mapping: NamedMapping
     private let logger: Logger
 
     private var validator: Validator
-    private var state = LiveState()
+    private var state: LiveState
     private var availability: Availability
     private var limiter = LogLimiter()
     private var staleRegisters = 0
@@ -31,11 +32,16 @@ actor MeterPipeline {
     private var unjournaled: GapDraft?
     private(set) var figures = MeterFigures()
 
+    /// What a device behind another meter said last.
+    private var fingerprint: [UInt8]?
+    private var hasHeard = false
+
     static let stateKey = "validator"
+    static let fingerprintKey = "fingerprint"
 
     init(
-        meter: Meter, node: String, topics: Topics, journal: Journal, live: LiveTopics, clock: any HostClock,
-        logger: Logger
+        meter: Meter, mapping: NamedMapping, node: String, topics: Topics, journal: Journal, live: LiveTopics,
+        clock: any HostClock, logger: Logger
     ) async {
         self.meter = meter
         self.node = node
@@ -45,9 +51,12 @@ actor MeterPipeline {
         self.clock = clock
         self.logger = logger
         meterClock = MeterClock(zone: meter.timeZone)
+        self.mapping = mapping
+        state = LiveState(mapping: mapping)
         availability = Availability(
             interval: meter.interval ?? Schedule.longestPause(of: meter.times.map(\.minutesSinceMidnight)))
         let stored = try? await journal.value(forKey: Self.stateKey, meter: meter.id)
+        fingerprint = (try? await journal.value(forKey: Self.fingerprintKey, meter: meter.id)).flatMap { $0 }
         validator = Validator(
             limits: InstallationLimits(meter.limits), serial: meter.serial,
             state: stored.flatMap { $0 }.flatMap(ValidatorState.init(stored:)) ?? ValidatorState())
@@ -65,14 +74,36 @@ actor MeterPipeline {
         figures.device = telegram.meter.id ?? figures.device
         say(reading.issues)
         // Live readings say that the meter is there, also while the disk is slow.
-        let silence = availability.silence(at: clock.monotonic)
-        if availability.read(at: clock.monotonic) {
-            if let silence {
-                logger.notice("Readings arrive again after \(silence.components.seconds) s: the meter is online.")
-            }
-            announceAvailability()
-        }
+        heard()
         await journalReading(reading)
+        show(reading)
+    }
+
+    /// Takes what another meter's telegram says of this one, which it repeats with every telegram: a reading only when
+    /// something of it changed.
+    func acceptChange(_ telegram: Telegram, capturedAt: Timestamp) async {
+        let isFirst = !hasHeard
+        hasHeard = true
+        guard telegram.fingerprint == fingerprint else {
+            fingerprint = telegram.fingerprint
+            return await accept(telegram, capturedAt: capturedAt)
+        }
+        heard()
+        state.confirm(now: clock.monotonic)
+        // After a restart the broker may have lost what was said before.
+        if isFirst { show(judge(telegram, capturedAt: capturedAt)) }
+    }
+
+    private func heard() {
+        let silence = availability.silence(at: clock.monotonic)
+        guard availability.read(at: clock.monotonic) else { return }
+        if let silence {
+            logger.notice("Readings arrive again after \(silence.components.seconds) s: the meter is online.")
+        }
+        announceAvailability()
+    }
+
+    private func show(_ reading: Reading) {
         if state.merge(reading, now: clock.monotonic) { stateSeq = lastSeq }
         announceState()
     }
@@ -94,21 +125,31 @@ actor MeterPipeline {
             device: telegram.meter, time: capturedAt, capturedAt: capturedAt,
             isClockSynchronized: clock.isSynchronized,
             meterTime: meter.usesMeterClock ? telegram.meterTime.map(meterClock.complete) : nil,
-            registers: telegram.registers)
+            registers: telegram.registers.map(completed))
         let keys = reading.registerKeys
         reading.issues = validator.issues(of: telegram, keys: keys)
         let unusable = Set(reading.issues.filter { $0.level == .error }.map(\.register))
         if !unusable.contains(nil) {
-            reading.values = NamedMapping.values(of: telegram.registers) { !unusable.contains(keys[$0]) }
+            reading.values = mapping.values(of: telegram.registers, medium: telegram.meter.medium) {
+                !unusable.contains(keys[$0])
+            }
         }
         return reading
     }
 
+    /// The time of a value is the meter's too.
+    private func completed(_ register: Register) -> Register {
+        guard let time = register.time else { return register }
+        var register = register
+        register.time = meterClock.complete(time)
+        return register
+    }
+
     private func journalReading(_ reading: Reading) async {
         let (node, id) = (node, meter.id)
-        let draft = ReadingDraft(
-            meter: id, capturedAt: reading.capturedAt, values: [Self.stateKey: validator.state.stored]
-        ) { stream, seq in
+        var values = [Self.stateKey: validator.state.stored]
+        if let fingerprint { values[Self.fingerprintKey] = fingerprint }
+        let draft = ReadingDraft(meter: id, capturedAt: reading.capturedAt, values: values) { stream, seq in
             ReadingPayload.reading(reading, node: node, meter: id, stream: stream, seq: seq)
         }
         await reportGap()

@@ -9,7 +9,7 @@ import Wire
 /// The supervised reader of one meter: opens its line, holds the conversation, and begins anew when the line is
 /// lost, for ever. What happens here changes nothing for another meter.
 struct MeterReader: Sendable {
-    let pipeline: MeterPipeline
+    let intake: Intake
     let meterProtocol: MeterProtocol
     let opener: any LinkOpening
     let clock: any HostClock
@@ -18,10 +18,10 @@ struct MeterReader: Sendable {
     private let polls = PollHistory()
 
     init(
-        pipeline: MeterPipeline, meterProtocol: MeterProtocol, opener: any LinkOpening, clock: any HostClock,
+        intake: Intake, meterProtocol: MeterProtocol, opener: any LinkOpening, clock: any HostClock,
         logger: Logger
     ) {
-        self.pipeline = pipeline
+        self.intake = intake
         self.meterProtocol = meterProtocol
         self.opener = opener
         self.clock = clock
@@ -29,18 +29,23 @@ struct MeterReader: Sendable {
         log = ReaderLog(logger: logger, clock: clock)
     }
 
+    private var pipeline: MeterPipeline { intake.main }
+    private var meter: Meter { pipeline.meter }
+    private var isPolled: Bool { meterProtocol.isPolled(meter.settings) }
+
     /// Returns when the task is cancelled.
     func run() async {
-        let meter = pipeline.meter
         var backoff = Backoff()
+        // One for all conversations: it remembers what its meter cannot do.
+        var session = meterProtocol.makeSession(meter.settings)
         while !Task.isCancelled {
             let telegramsBefore = await pipeline.figures.telegrams
             do throws(TransportError) {
                 let link = try await opener.open(
-                    meter.endpoint, options: LinkOptions(receiveOnly: !meterProtocol.isPolled), logger: logger)
+                    meter.endpoint, options: LinkOptions(receiveOnly: !isPolled), logger: logger)
                 await pipeline.linkOpened()
                 log.opened(meter.endpoint)
-                let end = await converse(over: link)
+                let end = await converse(over: link, &session)
                 await link.close()
                 if case .finished = end, case .file = meter.endpoint { return await rest() }
                 await ended(end)
@@ -55,15 +60,13 @@ struct MeterReader: Sendable {
         }
     }
 
-    private func converse(over link: any Link) async -> Conversation.End {
-        let meter = pipeline.meter
+    private func converse(over link: any Link, _ session: inout any Session<Telegram>) async -> Conversation.End {
         let conversation = Conversation(
-            link: link, pipeline: pipeline, clock: clock,
-            schedule: meterProtocol.isPolled ? Schedule(meter) : nil, polls: polls
+            link: link, intake: intake, clock: clock, schedule: isPolled ? Schedule(meter) : nil, polls: polls
         ) { finding in
             await report(finding)
         }
-        return await conversation.run(meterProtocol.makeSession(meter.settings))
+        return await conversation.run(&session)
     }
 
     /// The recording was read to its end; nothing more will come.

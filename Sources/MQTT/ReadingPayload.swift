@@ -29,7 +29,11 @@ public enum ReadingPayload {
             json.member("stream", stream)
             json.member("seq", seq)
             body(state, &json)
-            group(.energies, as: "totals", of: totals, &json)
+            json.member("totals") { json in
+                for field in NamedField.totals(of: state.device.medium) {
+                    json.member(field.key, totals[field])
+                }
+            }
         }
         return json.bytes
     }
@@ -51,7 +55,7 @@ public enum ReadingPayload {
         json.member("captured_at", reading.capturedAt)
         json.member("clock", reading.isClockSynchronized ? "synced" : "unsynced")
         json.member("meter_time", reading.meterTime?.description)
-        for group in NamedField.Group.allCases { self.group(group, as: group.rawValue, of: reading.values, &json) }
+        for group in NamedField.Group.groups(of: reading.device.medium) { self.group(group, of: reading.values, &json) }
         json.member("quality", reading.quality.rawValue)
         json.key("issues")
         json.array { json in
@@ -64,10 +68,8 @@ public enum ReadingPayload {
         }
     }
 
-    private static func group(
-        _ group: NamedField.Group, as name: String, of values: NamedValues, _ json: inout JSONWriter
-    ) {
-        json.member(name) { json in
+    private static func group(_ group: NamedField.Group, of values: NamedValues, _ json: inout JSONWriter) {
+        json.member(group.rawValue) { json in
             for field in group.fields { json.member(field.key, values[field]) }
         }
     }

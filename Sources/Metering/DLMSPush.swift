@@ -3,6 +3,18 @@ import MBus
 import OBIS
 import Wire
 
+extension MeterProtocol {
+    static let dlmsPush = MeterProtocol(
+        name: "dlms-push",
+        summary: "DLMS/COSEM messages that a meter sends by itself over its customer interface, encrypted or not",
+        keys: [.profile, .encryptionKey, .authenticationKey],
+        isPolled: { _ in false },
+        defaultLine: { _ in LineSettings(baud: 2400, dataBits: 8, parity: .even) },
+        makeDecoder: { ProfiledPushDecoder($0) },
+        // Two pushes are seconds apart, the frames of one far less.
+        makeSession: { settings in PushSession(silence: .seconds(2)) { ProfiledPushDecoder(settings) } })
+}
+
 /// `dlms-push`: the decoder of the COSEM module with a profile behind it.
 struct ProfiledPushDecoder: Framer {
     private var decoder: PushDecoder

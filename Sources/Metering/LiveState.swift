@@ -16,8 +16,11 @@ public struct LiveState: Sendable {
     private var order: [String] = []
     private var entries: [String: Entry] = [:]
     private var newest: Reading?
+    private let mapping: NamedMapping
 
-    public init() {}
+    public init(mapping: NamedMapping = NamedMapping()) {
+        self.mapping = mapping
+    }
 
     /// How many usual intervals a value stays true.
     static let patience = 3
@@ -36,6 +39,11 @@ public struct LiveState: Sendable {
         }
         newest = reading
         return true
+    }
+
+    /// The meter still says what it said: nothing grows old.
+    public mutating func confirm(now: Duration) {
+        for key in order { entries[key]?.seen = now }
     }
 
     private mutating func merge(_ register: Register, key: String, now: Duration) {
@@ -65,7 +73,7 @@ public struct LiveState: Sendable {
             if isStale(entry, now: now, fallback: fallback) { register.value = .unavailable }
             return register
         }
-        reading.values = NamedMapping.values(of: reading.registers) { _ in true }
+        reading.values = mapping.values(of: reading.registers, medium: reading.device.medium)
         return reading
     }
 

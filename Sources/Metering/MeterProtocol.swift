@@ -11,18 +11,29 @@ public struct MeterProtocol: Sendable {
     /// One sentence for `--help`.
     public let summary: String
     /// Whether the meter is asked. Otherwise it talks by itself, and the line is only listened to.
-    public let isPolled: Bool
+    public let isPolled: @Sendable (ProtocolSettings) -> Bool
     /// The line of a serial port whose stanza names none.
-    public let defaultLine: LineSettings
+    public let defaultLine: @Sendable (ProtocolSettings) -> LineSettings
     /// The keys of a meter's stanza that this protocol understands beside the common ones.
     public let keys: Set<ProtocolKey>
+    /// Why a link whose line cannot be set from here will not do, as a clause; nil where it will.
+    public let needsLine: @Sendable (ProtocolSettings) -> String?
+    /// Which register is which named value.
+    public let mapping: NamedMapping
+    /// The devices behind the meter whose values a telegram carries.
+    public let subMeters: @Sendable (Telegram) -> [SubMeterTelegram]
     /// Cuts and decodes recorded or arriving bytes.
     public let makeDecoder: @Sendable (ProtocolSettings) -> any Framer<Telegram>
     /// The conversation with a meter.
     public let makeSession: @Sendable (ProtocolSettings) -> any Session<Telegram>
 
     public init(
-        name: String, summary: String, isPolled: Bool, defaultLine: LineSettings, keys: Set<ProtocolKey>,
+        name: String, summary: String, keys: Set<ProtocolKey>,
+        isPolled: @escaping @Sendable (ProtocolSettings) -> Bool,
+        defaultLine: @escaping @Sendable (ProtocolSettings) -> LineSettings,
+        needsLine: @escaping @Sendable (ProtocolSettings) -> String? = { _ in nil },
+        mapping: NamedMapping = NamedMapping(),
+        subMeters: @escaping @Sendable (Telegram) -> [SubMeterTelegram] = { _ in [] },
         makeDecoder: @escaping @Sendable (ProtocolSettings) -> any Framer<Telegram>,
         makeSession: @escaping @Sendable (ProtocolSettings) -> any Session<Telegram>
     ) {
@@ -31,8 +42,23 @@ public struct MeterProtocol: Sendable {
         self.isPolled = isPolled
         self.defaultLine = defaultLine
         self.keys = keys
+        self.needsLine = needsLine
+        self.mapping = mapping
+        self.subMeters = subMeters
         self.makeDecoder = makeDecoder
         self.makeSession = makeSession
+    }
+}
+
+/// What a telegram says of one device behind the meter.
+public struct SubMeterTelegram: Sendable, Hashable {
+    /// The number by which the meter knows the device.
+    public var channel: UInt8
+    public var telegram: Telegram
+
+    public init(channel: UInt8, telegram: Telegram) {
+        self.channel = channel
+        self.telegram = telegram
     }
 }
 
@@ -45,6 +71,8 @@ public enum ProtocolKey: String, Sendable, Hashable, CaseIterable {
     case authenticationKey = "authentication_key"
     /// The device address of a sign-on.
     case address
+    /// Devices behind the meter that are meters of their own.
+    case subMeters = "sub_meters"
 }
 
 /// What one meter's stanza says to its protocol.

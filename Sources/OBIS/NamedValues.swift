@@ -5,26 +5,38 @@ public enum NamedField: UInt8, Sendable, Hashable, CaseIterable {
     case voltageL1, voltageL2, voltageL3
     case currentL1, currentL2, currentL3, currentN
     case frequency, powerFactor, thdVoltage, thdCurrent
+    case volume
+    case heatEnergy, heatEnergyInJoule, heatPower
+    case volumeFlow
+    case flowTemperature, returnTemperature, temperatureDifference
 
     /// The JSON object that the field stands in.
     public enum Group: String, Sendable, Hashable, CaseIterable {
         case energies, powers, voltages, currents, grid
+        case volumes, heat, flows, temperatures
 
-        /// The fields in the order in which they are written.
-        public var fields: [NamedField] { Self.fields[Int(ordinal)] }
-
-        private static let fields: [[NamedField]] = allCases.map { group in
-            NamedField.allCases.filter { $0.group == group }
+        /// The groups of a reading, in the order in which they are written. They are always there, whatever is known.
+        public static func groups(of medium: Medium?) -> [Group] {
+            switch medium {
+            case .gas, .water, .heat: thermal
+            case .electricity, .other, nil: electric
+            }
         }
 
-        private var ordinal: UInt8 {
-            switch self {
-            case .energies: 0
-            case .powers: 1
-            case .voltages: 2
-            case .currents: 3
-            case .grid: 4
-            }
+        private static let electric: [Group] = [.energies, .powers, .voltages, .currents, .grid]
+        private static let thermal: [Group] = [.volumes, .heat, .flows, .temperatures]
+
+        /// The fields in the order in which they are written.
+        public var fields: [NamedField] { Self.fields[self] ?? [] }
+
+        private static let fields = Dictionary(grouping: NamedField.allCases, by: \.group)
+    }
+
+    /// The counters that only ever rise, and go on when a meter is exchanged.
+    public static func totals(of medium: Medium?) -> [NamedField] {
+        switch medium {
+        case .gas, .water, .heat: [.volume, .heatEnergy, .heatEnergyInJoule]
+        case .electricity, .other, nil: Group.energies.fields
         }
     }
 
@@ -35,6 +47,10 @@ public enum NamedField: UInt8, Sendable, Hashable, CaseIterable {
         case .voltageL1, .voltageL2, .voltageL3: .voltages
         case .currentL1, .currentL2, .currentL3, .currentN: .currents
         case .frequency, .powerFactor, .thdVoltage, .thdCurrent: .grid
+        case .volume: .volumes
+        case .heatEnergy, .heatEnergyInJoule, .heatPower: .heat
+        case .volumeFlow: .flows
+        case .flowTemperature, .returnTemperature, .temperatureDifference: .temperatures
         }
     }
 
@@ -56,6 +72,13 @@ public enum NamedField: UInt8, Sendable, Hashable, CaseIterable {
         case .powerFactor: "power_factor"
         case .thdVoltage: "thd_voltage"
         case .thdCurrent: "thd_current"
+        case .volume, .volumeFlow: "volume"
+        case .heatEnergy: "energy"
+        case .heatEnergyInJoule: "energy_gj"
+        case .heatPower: "power"
+        case .flowTemperature: "flow"
+        case .returnTemperature: "return"
+        case .temperatureDifference: "difference"
         }
     }
 
@@ -72,6 +95,13 @@ public enum NamedField: UInt8, Sendable, Hashable, CaseIterable {
         case .frequency: .hertz
         case .powerFactor: nil
         case .thdVoltage, .thdCurrent: .percent
+        case .volume: .cubicMetre
+        case .heatEnergy: .kilowattHour
+        case .heatEnergyInJoule: .gigajoule
+        case .heatPower: .watt
+        case .volumeFlow: .cubicMetrePerHour
+        case .flowTemperature, .returnTemperature: .degreeCelsius
+        case .temperatureDifference: .kelvin
         }
     }
 }

@@ -146,11 +146,48 @@ struct ConfigurationTests {
             ("{tcp: \"[fd00::1]:4059\"}", "tcp://[fd00::1]:4059"), ("{tcp: 10.0.0.1:4059}", "tcp://10.0.0.1:4059"),
             ("{file: captures/a.bin}", "/etc/captures/a.bin"), ("{file: /a.bin}", "/a.bin"),
             ("{serial: /dev/pts/3, line: 300 7e1}", "/dev/pts/3 at 300 7E1"),
+            ("{rfc2217: \"ser2net:3001\", line: 300 7E1}", "rfc2217://ser2net:3001 at 300 7E1"),
+            ("{rfc2217: \"ser2net:3001\"}", "rfc2217://ser2net:3001 at 2400 8E1"),
+            ("{udp: \"[fe80::1%eth0]:4059\"}", "udp://[fe80::1%eth0]:4059"),
+            ("{listen: \"udp://:4059\", from: [fd00::/64, 10.1.2.3]}", "listening on udp://:4059"),
+            ("{listen: \"tcp://127.0.0.1:4059\", from: 127.0.0.1}", "listening on tcp://127.0.0.1:4059"),
+            ("{listen: \"udp://[fd00::1]:4059\", from: \"::1\"}", "listening on udp://[fd00::1]:4059"),
         ])
     func transports(text: String, expected: String) throws {
         let text = "meters: [{id: m, protocol: dlms-push, transport: \(text)}]"
         let configuration = try loader().load(text: text, file: "/etc/obisd.yaml")
         #expect(configuration.meters.map(\.endpoint.description) == [expected])
+    }
+
+    @Test("callers are networks, with their prefixes")
+    func callers() throws {
+        let text =
+            "meters: [{id: m, protocol: dlms-push, transport: {listen: \"udp://:1\", from: [10.1.2.3/8, fd00::/64]}}]"
+        guard case .listen(_, let from)? = try load(text).meters.first?.endpoint else {
+            Issue.record("does not listen")
+            return
+        }
+        #expect(from.map(\.prefix) == [8, 64] && from[0].network == [10, 0, 0, 0])
+        #expect(from[1].network == [0xFD, 0] + [UInt8](repeating: 0, count: 14))
+    }
+
+    @Test("devices behind a meter are meters of their own")
+    func subMeters() throws {
+        let text = """
+            meters:
+              - id: main
+                protocol: dsmr-p1
+                time_zone: Europe/Amsterdam
+                transport: {serial: /dev/ttyUSB0}
+                sub_meters:
+                  - {channel: 1, id: gas, name: Gas, serial: G0025}
+                  - {channel: 2, id: water}
+            """
+        let main = try #require(try load(text).meters.first)
+        #expect(main.subMeters.map(\.id) == ["gas", "water"] && main.subMeters.map(\.channel) == [1, 2])
+        let gas = main.subMeters[0].meter(of: main)
+        #expect(gas.id == "gas" && gas.name == "Gas" && gas.serial == "G0025" && gas.timeZone == main.timeZone)
+        #expect(gas.subMeters.isEmpty)
     }
 
     @Test("two meters may name one port when only one of them is enabled, and the key of the other may be missing")
@@ -343,6 +380,7 @@ struct FileTests {
             "x: 1", "broker: {x: 1}", "broker: {tls: {x: 1}}", "home_assistant: {x: 1}", "journal: {x: 1}",
             meter("x: 1"), meter("limits: {x: 1}"), "profiles: {p: {x: 1}}", "profiles: {p: {lists: [{x: 1}]}}",
             "meters: [{id: m, protocol: dlms-push, transport: {x: 1}}]",
+            meter("sub_meters: [{x: 1}]", protocol: "dsmr-p1"),
         ]
         for place in places {
             let remedy = try #require(errors(place).first { $0.key.hasSuffix("x") }?.remedy)

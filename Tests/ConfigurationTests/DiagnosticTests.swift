@@ -147,6 +147,23 @@ struct DiagnosticTests {
                 meter("limits: {contracted_power: 9 kWh}"), "5:32", "meters[0].limits.contracted_power",
                 "kWh is the wrong unit"),
             Refusal(meter("limits: {phases: 4}"), "5:22", "meters[0].limits.phases", "1 to 3"),
+            Refusal(
+                meter("sub_meters: []"), "5:17", "meters[0].sub_meters", "no meaning for the protocol dlms-push"),
+            Refusal(
+                meter("sub_meters: [{id: gas}]", protocol: "dsmr-p1"), "5:18", "meters[0].sub_meters[0]",
+                "`channel` is missing"),
+            Refusal(
+                meter("sub_meters: [{channel: 0, id: gas}]", protocol: "dsmr-p1"), "5:28",
+                "meters[0].sub_meters[0].channel", "1 to 254"),
+            Refusal(
+                meter("sub_meters: [{channel: 1, id: main}]", protocol: "dsmr-p1"), "5:35",
+                "meters[0].sub_meters[0].id", "another meter is called `main`"),
+            Refusal(
+                meter("sub_meters:\n- {channel: 1, id: a}\n- {channel: 1, id: b}", protocol: "dsmr-p1"), "7:17",
+                "meters[0].sub_meters[1].channel", "stands twice"),
+            Refusal(
+                "meters: [{id: a, protocol: iec62056-21, address: fast, transport: {tcp: \"h:1\"}}]", "1:67",
+                "meters[0].transport", "the speed of the line changes", "rfc2217"),
         ])
     func meters(_ refusal: Refusal) { check(refusal) }
 
@@ -160,15 +177,34 @@ struct DiagnosticTests {
             Refusal(transport("{serial: /dev/a, line: 2400}"), "1:73", "meters[0].transport.line", "2400 8E1"),
             Refusal(transport("{serial: /dev/a, line: 2401 8E1}"), "1:73", "meters[0].transport.line", "no line"),
             Refusal(
-                transport("{tcp: \"h:1\", line: 2400 8E1}"), "1:69", "meters[0].transport.line", "only a serial port"),
+                transport("{tcp: \"h:1\", line: 2400 8E1}"), "1:69", "meters[0].transport.line", "plain TCP", "rfc2217"),
+            Refusal(
+                transport("{udp: \"h:1\", line: 2400 8E1}"), "1:69", "meters[0].transport.line", "only a serial port"),
+            Refusal(
+                transport("{serial: /dev/a, from: [10.0.0.1]}"), "1:73", "meters[0].transport.from",
+                "belongs to `listen`"),
             Refusal(transport("{tcp: gateway}"), "1:56", "meters[0].transport.tcp", "port is missing", "gateway:10001"),
             Refusal(transport("{tcp: \"fd00::1:4059\"}"), "1:56", "meters[0].transport.tcp", "in brackets"),
             Refusal(transport("{tcp: \"h:99999\"}"), "1:56", "meters[0].transport.tcp", "no host and port"),
             Refusal(transport("{seriel: /dev/a}"), "1:51", "meters[0].transport.seriel", "did you mean serial?"),
+            Refusal(transport("{udp: \"fd00::1:4059\"}"), "1:56", "meters[0].transport.udp", "in brackets"),
+            Refusal(transport("{rfc2217: gateway}"), "1:60", "meters[0].transport.rfc2217", "port is missing"),
             Refusal(
-                transport("{udp: \"[fd00::1]:4059\"}"), "1:51", "meters[0].transport.udp",
-                "not supported yet by this version"),
-            Refusal(transport("{rfc2217: \"h:1\"}"), "1:51", "meters[0].transport.rfc2217", "not supported yet"),
+                transport("{rfc2217: \"h:1\", line: 2400}"), "1:73", "meters[0].transport.line", "2400 8E1"),
+            Refusal(
+                transport("{listen: \"udp://:4059\"}"), "1:50", "meters[0].transport", "`from` is missing",
+                "[192.168.1.20]"),
+            Refusal(
+                transport("{listen: \":4059\", from: [\"::1\"]}"), "1:59", "meters[0].transport.listen",
+                "no address to listen on", "udp://:4059"),
+            Refusal(
+                transport("{listen: \"udp://host:4059\", from: [\"::1\"]}"), "1:59", "meters[0].transport.listen",
+                "no address to listen on"),
+            Refusal(
+                transport("{listen: \"udp://:4059\", from: []}"), "1:80", "meters[0].transport.from", "names nobody"),
+            Refusal(
+                transport("{listen: \"udp://:4059\", from: [10.0.0.0/33]}"), "1:81", "meters[0].transport.from[0]",
+                "no address or network", "192.168.1.0/24"),
         ])
     func transports(_ refusal: Refusal) { check(refusal) }
 

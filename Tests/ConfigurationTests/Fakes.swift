@@ -44,13 +44,17 @@ enum FakeProtocols {
         keys: [.profile, .encryptionKey, .authenticationKey])
     static let polled = make(
         "iec62056-21", isPolled: true, line: LineSettings(baud: 300, dataBits: 7, parity: .even), keys: [.address])
-    static let all = [push, polled]
+    static let telegrams = make(
+        "dsmr-p1", isPolled: false, line: LineSettings(baud: 115_200), keys: [.encryptionKey, .subMeters])
+    static let all = [push, polled, telegrams]
 
     private static func make(
         _ name: String, isPolled: Bool, line: LineSettings, keys: Set<ProtocolKey>
     ) -> MeterProtocol {
         MeterProtocol(
-            name: name, summary: "", isPolled: isPolled, defaultLine: line, keys: keys,
+            name: name, summary: "", keys: keys, isPolled: { _ in isPolled }, defaultLine: { _ in line },
+            // An address stands here for whatever asks for another line.
+            needsLine: { $0.address == "fast" ? "the speed of the line changes" : nil },
             makeDecoder: { _ in SilentDecoder() },
             makeSession: { _ in PushSession(silence: .seconds(1)) { SilentDecoder() } })
     }

@@ -20,7 +20,7 @@ struct ConformanceTests {
     func described() {
         for item in ProtocolRegistry.all {
             #expect(ProtocolRegistry.named(item.name)?.name == item.name)
-            #expect(!item.summary.isEmpty && LineSettings.baudRates.contains(item.defaultLine.baud))
+            #expect(!item.summary.isEmpty && LineSettings.baudRates.contains(item.defaultLine(ProtocolSettings()).baud))
         }
         #expect(ProtocolRegistry.named("morse") == nil)
     }
@@ -167,7 +167,7 @@ struct ConformanceTests {
     @Test("says nothing on a line that it only listens to", arguments: Recordings.all)
     func listens(recording: Recording) throws {
         let meterProtocol = try #require(ProtocolRegistry.named(recording.protocolName))
-        guard !meterProtocol.isPolled else { return }
+        guard !meterProtocol.isPolled(recording.settings) else { return }
         var session = meterProtocol.makeSession(recording.settings)
         var telegrams: [Telegram] = []
         for event: SessionEvent in [
@@ -186,8 +186,9 @@ struct ConformanceTests {
 
     @Test("asks only when it is polled, and tells how each poll ended")
     func polled() throws {
-        for meterProtocol in ProtocolRegistry.all where meterProtocol.isPolled {
-            var session = meterProtocol.makeSession(ProtocolSettings(line: meterProtocol.defaultLine))
+        for meterProtocol in ProtocolRegistry.all where meterProtocol.isPolled(ProtocolSettings()) {
+            var session = meterProtocol.makeSession(
+                ProtocolSettings(line: meterProtocol.defaultLine(ProtocolSettings())))
             let unasked = session.handle(.opened) + session.handle(.received([0x2F, 0x00])) + session.handle(.timer)
             #expect(!unasked.contains { if case .send = $0 { true } else { false } })
             // A meter that never answers ends the poll with an error after a bounded number of timers.

@@ -63,13 +63,43 @@ struct NamedMappingTests {
     func mapping(index: Int) throws {
         let item = Self.table[index]
         let registers = try item.registers.map(Self.register)
-        #expect(named(NamedMapping.values(of: registers) { _ in true }) == item.expected, "\(item.name)")
+        #expect(named(NamedMapping().values(of: registers, medium: .electricity)) == item.expected, "\(item.name)")
     }
 
     @Test("leave out what is not usable, and take the next one of its kind")
     func unusable() throws {
         let registers = try ["1-0:32.7.0 2310 V", "1-1:32.7.0 231 V", "1-0:52.7.0 2290 V"].map(Self.register)
-        #expect(named(NamedMapping.values(of: registers) { $0 == 1 }) == ["l1 231"])
+        #expect(named(NamedMapping().values(of: registers, medium: nil) { $0 == 1 }) == ["l1 231"])
+    }
+
+    @Test("two tariffs make the total only where they are known to be all, and where there is no total")
+    func tariffs() throws {
+        let mapping = NamedMapping(sumsTariffs: true)
+        for (registers, expected) in [
+            (["1-0:1.8.1 1.000 kWh", "1-0:1.8.2 0.5 kWh", "1-0:2.8.1 0 kWh"], ["active_import 1.500"]),
+            (["1-0:1.8.1 1 kWh", "1-0:1.8.2 2 kWh", "1-0:1.8.0 9 kWh"], ["active_import 9"]),
+            (["1-0:1.8.1 1 kWh"], []),
+        ] {
+            let registers = try registers.map(Self.register)
+            #expect(named(mapping.values(of: registers, medium: .electricity)) == expected)
+        }
+        let bad = try ["1-0:1.8.1 1 kWh", "1-0:1.8.2 2 kWh", "1-0:1.8.0 9 kWh"].map(Self.register)
+        #expect(named(mapping.values(of: bad, medium: nil) { $0 != 2 }) == [])
+    }
+
+    @Test("of gas, water and heat come from their own codes and from those of a device behind another meter")
+    func thermal() throws {
+        for (register, medium, expected) in [
+            ("0-1:24.2.1 123.456 m3", Medium.gas, ["volume 123.456"]), ("0-2:24.2.3 7 m3", .gas, ["volume 7"]),
+            ("0-1:24.2.1 12.5 GJ", .heat, ["energy_gj 12.5"]), ("0-1:24.2.1 1.5 MWh", .heat, ["energy 1500"]),
+            ("7-0:3.0.0 8 m3", .gas, ["volume 8"]), ("8-0:1.0.0 900 l", .water, ["volume 0.900"]),
+            ("6-0:1.0.0 100 kWh", .heat, ["energy 100"]), ("6-0:10.0.0 70.5 degC", .heat, ["flow 70.5"]),
+            ("6-0:12.0.0 30 K", .heat, ["difference 30"]), ("1-0:1.8.0 5 kWh", .gas, []),
+            ("0-1:24.2.1 5 kWh", .electricity, []),
+        ] {
+            let values = NamedMapping().values(of: [try Self.register(register)], medium: medium)
+            #expect(named(values) == expected, "\(register)")
+        }
     }
 
     @Test("are missing where the meter has no value")
@@ -80,7 +110,7 @@ struct NamedMappingTests {
             Register(obis: ObisCode("1-0:1.8.0"), value: .wide("123456789012345678901"), unit: .wattHour),
             Register(obis: nil, value: .number(5), unit: .volt),
         ]
-        #expect(NamedMapping.values(of: registers) { _ in true } == NamedValues())
+        #expect(NamedMapping().values(of: registers, medium: .electricity) == NamedValues())
     }
 
     /// `code value unit`, `-` for no unit.

@@ -46,7 +46,7 @@ struct ProfileTests {
     func bare(index: Int) throws {
         let (_, name, isCiphered, hex) = Self.frames[index]
         let telegram = try telegram(hex, profile: name, isCiphered: isCiphered)
-        let values = NamedMapping.values(of: telegram.registers) { _ in true }
+        let values = NamedMapping().values(of: telegram.registers, medium: .electricity)
         #expect(
             named(values) == [
                 "active_import 1234.567", "active_export 89.012", "active 2810", "l1 231", "l2 229", "l3 230",
@@ -77,7 +77,7 @@ struct ProfileTests {
             """,
         ]
         let telegram = try telegram(blocks, profile: "lg-e450", isCiphered: false)
-        let values = NamedMapping.values(of: telegram.registers) { _ in true }
+        let values = NamedMapping().values(of: telegram.registers, medium: .electricity)
         #expect(named(values) == ["active_import 1234.567", "active 2810", "l1 231", "l1 2.15"])
         #expect(telegram.meter.id == "7654321" && telegram.meterTime?.local == "2024-01-15T12:34:56")
     }
@@ -148,7 +148,7 @@ struct ProfileTests {
         for (name, profile, values) in expectations {
             let item = try #require(cases.first { $0.name == name })
             let telegram = try telegram(item.bytes, profile: profile, keys: ProtocolSettings())
-            #expect(named(NamedMapping.values(of: telegram.registers) { _ in true }) == values, "\(name)")
+            #expect(named(NamedMapping().values(of: telegram.registers, medium: .electricity)) == values, "\(name)")
         }
     }
 
@@ -160,7 +160,7 @@ struct ProfileTests {
             encryptionKey: item.key("guek").map(Secret.init), authenticationKey: item.key("gak").map(Secret.init))
         let telegram = try telegram(item.bytes, profile: "lg-e450-burgenland", keys: keys)
         #expect(
-            named(NamedMapping.values(of: telegram.registers) { _ in true }) == [
+            named(NamedMapping().values(of: telegram.registers, medium: .electricity)) == [
                 "active_import 31358.606", "active_export 7.619", "active 29", "l1 236", "l2 237", "l3 236",
                 "l1 0.00", "l2 0.04", "l3 0.26",
             ])

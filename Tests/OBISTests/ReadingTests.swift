@@ -70,13 +70,23 @@ struct NamedValuesTests {
 
     @Test("the keys are those of the contract, in its order")
     func contractKeys() {
+        let electric = "energies powers voltages currents grid"
         let keys = NamedField.Group.allCases.map { "\($0.rawValue): \($0.fields.map(\.key).joined(separator: " "))" }
         #expect(
             keys == [
                 "energies: active_import active_export reactive_import reactive_export",
                 "powers: active reactive apparent", "voltages: l1 l2 l3", "currents: l1 l2 l3 n",
                 "grid: frequency power_factor thd_voltage thd_current",
+                "volumes: volume", "heat: energy energy_gj power", "flows: volume",
+                "temperatures: flow return difference",
             ])
+        #expect(NamedField.Group.groups(of: .electricity).map(\.rawValue).joined(separator: " ") == electric)
+        #expect(NamedField.Group.groups(of: nil) == NamedField.Group.groups(of: .electricity))
+        for medium in [Medium.gas, .water, .heat] {
+            #expect(NamedField.Group.groups(of: medium) == [.volumes, .heat, .flows, .temperatures])
+            #expect(NamedField.totals(of: medium).map(\.key) == ["volume", "energy", "energy_gj"])
+        }
+        #expect(NamedField.totals(of: .electricity) == NamedField.Group.energies.fields)
         #expect(NamedField.activeImport.unit == .kilowattHour)
         #expect(NamedField.reactiveExport.unit == .kilovarHour)
         #expect(NamedField.powerFactor.unit == nil)

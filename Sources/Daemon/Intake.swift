@@ -1,0 +1,55 @@
+import Metering
+import OBIS
+
+/// Where the telegrams of one line go: to the meter's own pipeline, and to those of the devices behind it that are
+/// configured as meters of their own.
+struct Intake: Sendable {
+    let main: MeterPipeline
+    /// By channel.
+    let subMeters: [UInt8: MeterPipeline]
+    let split: @Sendable (Telegram) -> [SubMeterTelegram]
+
+    init(main: MeterPipeline, subMeters: [UInt8: MeterPipeline] = [:], meterProtocol: MeterProtocol) {
+        self.main = main
+        self.subMeters = subMeters
+        split = meterProtocol.subMeters
+    }
+
+    /// Returns when the readings are in the journal, or when it is known that they cannot be.
+    func accept(_ telegram: Telegram, capturedAt: Timestamp) async {
+        await main.accept(telegram.withoutPrintedTimes, capturedAt: capturedAt)
+        guard !subMeters.isEmpty else { return }
+        for part in split(telegram) {
+            await subMeters[part.channel]?.acceptChange(part.telegram.withoutPrintedTimes, capturedAt: capturedAt)
+        }
+    }
+
+    var pipelines: [MeterPipeline] { [main] + subMeters.sorted { $0.key < $1.key }.map(\.value) }
+}
+
+extension Telegram {
+    /// What a reading keeps: a time that is printed in front of a value stands in the value already.
+    fileprivate var withoutPrintedTimes: Telegram {
+        guard registers.contains(where: \.isTimeOfNext) else { return self }
+        var telegram = self
+        telegram.registers.removeAll { $0.isTimeOfNext }
+        // A value that stands alone now needs no position.
+        let counts = Dictionary(telegram.registers.map { ($0.code, 1) }, uniquingKeysWith: +)
+        for index in telegram.registers.indices where counts[telegram.registers[index].code] == 1 {
+            if telegram.registers[index].code != nil { telegram.registers[index].index = nil }
+        }
+        return telegram
+    }
+
+    /// Everything that a device says, as one text: equal as long as nothing changes. It is kept in the journal, so
+    /// that a restart is no change.
+    var fingerprint: [UInt8] {
+        var text = "\(meter.id ?? "")|\(meterTime?.description ?? "")"
+        for register in registers {
+            text += "|\(register.code ?? "")=\(register.value) \(register.time?.description ?? "")"
+        }
+        return Array(text.utf8.prefix(Self.longestFingerprint))
+    }
+
+    private static let longestFingerprint = 4096
+}
