@@ -68,7 +68,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Transport",
-            dependencies: ["Wire", "CLinux", nio, nioPosix, log],
+            dependencies: ["OBIS", "Wire", "CLinux", nio, nioPosix, log],
             swiftSettings: strict),
         .target(name: "Rules", dependencies: ["OBIS"], swiftSettings: strict),
         .target(name: "Journal", dependencies: ["OBIS", grdb, log], swiftSettings: strict),
@@ -120,7 +120,7 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "TransportTests",
-            dependencies: ["Transport", "MeterSimulator", "TestSupport", "Wire", "CLinux", log],
+            dependencies: ["Transport", "MeterSimulator", "OBIS", "TestSupport", "Wire", "CLinux", log],
             swiftSettings: testing),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "OBIS"], swiftSettings: testing),
         .testTarget(

@@ -35,7 +35,8 @@ public struct DaemonService: Sendable {
             path: configuration.journal.path, settings: JournalSettings(configuration.journal), logger: logger)
         let node = await NodeIdentity.node(configured: configuration.node, journal: journal)
         let topics = Topics(base: configuration.broker.baseTopic, node: node)
-        let client = MQTTClient(settings: brokerSettings(node: node, topics: topics), logger: logger)
+        let client = MQTTClient(
+            settings: BrokerSettings(configuration.broker, node: node, topics: topics), logger: logger)
         let live = LiveTopics(client: client, logger: logger)
         let publisher = Publisher(
             client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,
@@ -71,19 +72,15 @@ public struct DaemonService: Sendable {
         var readers: [MeterReader] = []
         for meter in configuration.meters where meter.isEnabled {
             guard let meterProtocol = ProtocolRegistry.named(meter.protocolName) else { continue }
-            func pipeline(_ meter: Meter) async -> MeterPipeline {
+            let intake = await Intake(meter: meter) { meter, mapping in
                 await MeterPipeline(
-                    meter: meter, mapping: meterProtocol.mapping, node: node, topics: topics, journal: journal,
-                    live: live, clock: clock, logger: self.logger(of: meter))
+                    meter: meter, mapping: mapping, node: node, topics: topics, journal: journal, live: live,
+                    clock: clock, logger: logger(of: meter))
             }
-            var subMeters: [UInt8: MeterPipeline] = [:]
-            for subMeter in meter.subMeters { subMeters[subMeter.channel] = await pipeline(subMeter.meter(of: meter)) }
-            let intake = Intake(
-                main: await pipeline(meter), subMeters: subMeters, meterProtocol: meterProtocol)
             readers.append(
                 MeterReader(
                     intake: intake, meterProtocol: meterProtocol, opener: opener, clock: clock,
-                    logger: self.logger(of: meter)))
+                    logger: logger(of: meter)))
         }
         return readers
     }
@@ -94,13 +91,6 @@ public struct DaemonService: Sendable {
         logger[metadataKey: "protocol"] = "\(meter.protocolName)"
         return logger
     }
-
-    private func brokerSettings(node: String, topics: Topics) -> BrokerSettings {
-        let clientID = NodeIdentity.clientID(configured: configuration.broker.clientID, node: node)
-        var settings = BrokerSettings(configuration.broker, clientID: clientID)
-        settings.will = MQTTMessage(topic: topics.status, payload: Array("offline".utf8), qos: 1, retain: true)
-        return settings
-    }
 }
 
 extension BrokerSettings {
@@ -110,6 +100,14 @@ extension BrokerSettings {
             host: broker.host, port: broker.port, clientID: clientID, keepalive: broker.keepalive,
             version: broker.version == .v5 ? .v5 : .v311, username: broker.username, password: broker.password,
             tls: broker.tls.map { TLSSettings(caFile: $0.caFile, certificateFile: $0.certFile, keyFile: $0.keyFile) })
+    }
+}
+
+extension BrokerSettings {
+    /// Those of a daemon: with its client id and its last will.
+    init(_ broker: Broker, node: String, topics: Topics) {
+        self.init(broker, clientID: NodeIdentity.clientID(configured: broker.clientID, node: node))
+        will = MQTTMessage(topic: topics.status, payload: Array("offline".utf8), qos: 1, retain: true)
     }
 }
 
@@ -131,7 +129,7 @@ private struct HangUpListener: Service {
 }
 
 /// Closes the journal when everything else has ended.
-private struct JournalKeeper: Service {
+struct JournalKeeper: Service {
     let journal: Journal
 
     func run() async throws {

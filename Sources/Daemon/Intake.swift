@@ -1,3 +1,4 @@
+import Configuration
 import Metering
 import OBIS
 
@@ -9,10 +10,17 @@ struct Intake: Sendable {
     let subMeters: [UInt8: MeterPipeline]
     let split: @Sendable (Telegram) -> [SubMeterTelegram]
 
-    init(main: MeterPipeline, subMeters: [UInt8: MeterPipeline] = [:], meterProtocol: MeterProtocol) {
-        self.main = main
+    /// - Parameter makePipeline: for the meter itself and for each device behind it.
+    init(meter: Meter, makePipeline: (Meter, NamedMapping) async -> MeterPipeline) async {
+        let meterProtocol = ProtocolRegistry.named(meter.protocolName)
+        let mapping = meterProtocol?.mapping ?? NamedMapping()
+        main = await makePipeline(meter, mapping)
+        var subMeters: [UInt8: MeterPipeline] = [:]
+        for subMeter in meter.subMeters {
+            subMeters[subMeter.channel] = await makePipeline(subMeter.meter(of: meter), mapping)
+        }
         self.subMeters = subMeters
-        split = meterProtocol.subMeters
+        if let meterProtocol { split = meterProtocol.subMeters } else { split = { _ in [] } }
     }
 
     /// Returns when the readings are in the journal, or when it is known that they cannot be.

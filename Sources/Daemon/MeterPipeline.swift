@@ -12,6 +12,8 @@ import Wire
 /// The reader calls it for one telegram after the other.
 actor MeterPipeline {
     nonisolated let meter: Meter
+    /// What is not live neither shows in the state nor is judged by what was.
+    private let source: Reading.Source
     private let node: String
     private let topics: Topics
     private let journal: Journal
@@ -40,10 +42,12 @@ actor MeterPipeline {
     static let fingerprintKey = "fingerprint"
 
     init(
-        meter: Meter, mapping: NamedMapping, node: String, topics: Topics, journal: Journal, live: LiveTopics,
+        meter: Meter, mapping: NamedMapping, source: Reading.Source = .live, node: String, topics: Topics,
+        journal: Journal, live: LiveTopics,
         clock: any HostClock, logger: Logger
     ) async {
         self.meter = meter
+        self.source = source
         self.node = node
         self.topics = topics
         self.journal = journal
@@ -55,12 +59,19 @@ actor MeterPipeline {
         state = LiveState(mapping: mapping)
         availability = Availability(
             interval: meter.interval ?? Schedule.longestPause(of: meter.times.map(\.minutesSinceMidnight)))
-        let stored = try? await journal.value(forKey: Self.stateKey, meter: meter.id)
-        fingerprint = (try? await journal.value(forKey: Self.fingerprintKey, meter: meter.id)).flatMap { $0 }
+        fingerprint = await Self.stored(Self.fingerprintKey, of: meter, source, journal)
         validator = Validator(
             limits: InstallationLimits(meter.limits), serial: meter.serial,
-            state: stored.flatMap { $0 }.flatMap(ValidatorState.init(stored:)) ?? ValidatorState())
-        live.set(topics.availability(meter.id), "offline")
+            state: await Self.stored(Self.stateKey, of: meter, source, journal).flatMap(ValidatorState.init(stored:))
+                ?? ValidatorState())
+        if source == .live { live.set(topics.availability(meter.id), "offline") }
+    }
+
+    private static func stored(
+        _ key: String, of meter: Meter, _ source: Reading.Source, _ journal: Journal
+    ) async -> [UInt8]? {
+        guard source == .live else { return nil }
+        return (try? await journal.value(forKey: key, meter: meter.id)).flatMap { $0 }
     }
 
     // MARK: Telegrams
@@ -95,6 +106,7 @@ actor MeterPipeline {
     }
 
     private func heard() {
+        guard source == .live else { return }
         let silence = availability.silence(at: clock.monotonic)
         guard availability.read(at: clock.monotonic) else { return }
         if let silence {
@@ -104,6 +116,7 @@ actor MeterPipeline {
     }
 
     private func show(_ reading: Reading) {
+        guard source == .live else { return }
         if state.merge(reading, now: clock.monotonic) { stateSeq = lastSeq }
         announceState()
     }
@@ -122,8 +135,9 @@ actor MeterPipeline {
 
     private func judge(_ telegram: Telegram, capturedAt: Timestamp) -> Reading {
         var reading = Reading(
-            device: telegram.meter, time: capturedAt, capturedAt: capturedAt,
-            isClockSynchronized: clock.isSynchronized,
+            source: source, device: telegram.meter, time: capturedAt, capturedAt: capturedAt,
+            // Of the host that captured it nothing is known.
+            isClockSynchronized: source == .live && clock.isSynchronized,
             meterTime: meter.usesMeterClock ? telegram.meterTime.map(meterClock.complete) : nil,
             registers: telegram.registers.map(completed))
         let keys = reading.registerKeys
@@ -147,8 +161,11 @@ actor MeterPipeline {
 
     private func journalReading(_ reading: Reading) async {
         let (node, id) = (node, meter.id)
-        var values = [Self.stateKey: validator.state.stored]
-        if let fingerprint { values[Self.fingerprintKey] = fingerprint }
+        var values: [String: [UInt8]?] = [:]
+        if source == .live {
+            values[Self.stateKey] = validator.state.stored
+            if let fingerprint { values[Self.fingerprintKey] = fingerprint }
+        }
         let draft = ReadingDraft(meter: id, capturedAt: reading.capturedAt, values: values) { stream, seq in
             ReadingPayload.reading(reading, node: node, meter: id, stream: stream, seq: seq)
         }

@@ -42,7 +42,7 @@ struct MeterReader: Sendable {
             let telegramsBefore = await pipeline.figures.telegrams
             do throws(TransportError) {
                 let link = try await opener.open(
-                    meter.endpoint, options: LinkOptions(receiveOnly: !isPolled), logger: logger)
+                    meter.endpoint, options: LinkOptions(receiveOnly: !isPolled, name: meter.id), logger: logger)
                 await pipeline.linkOpened()
                 log.opened(meter.endpoint)
                 let end = await converse(over: link, &session)

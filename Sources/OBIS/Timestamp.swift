@@ -17,6 +17,32 @@ public struct Timestamp: Hashable, Sendable, Comparable {
     }
 }
 
+extension Timestamp {
+    /// Reads `2026-01-15T11:34:56.120Z`; the fraction may be missing or have one to three digits.
+    ///
+    /// - Returns: nil for anything else, and for a date that the calendar does not have.
+    public init?(_ text: String) {
+        let bytes = Array(text.utf8)
+        guard bytes.count >= 20, bytes.last == UInt8(ascii: "Z") else { return nil }
+        for (index, separator) in [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":")] as [(Int, Unicode.Scalar)] {
+            guard bytes[index] == UInt8(ascii: separator) else { return nil }
+        }
+        func number(_ range: Range<Int>) -> Int? {
+            bytes[range].allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+                ? bytes[range].reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) } : nil
+        }
+        let fraction = bytes[19..<(bytes.count - 1)]
+        guard fraction.isEmpty || (fraction.first == UInt8(ascii: ".") && (2...4).contains(fraction.count)),
+            let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
+            let minute = number(14..<16), let second = number(17..<19),
+            let digits = number(min(20, bytes.count - 1)..<(bytes.count - 1)),
+            let time = MeterTime(year: year, month: month, day: day, hour: hour, minute: minute, second: second)
+        else { return nil }
+        let scale = [1: 0, 2: 100, 3: 10, 4: 1][max(1, fraction.count)] ?? 0
+        self.init(milliseconds: time.localSeconds * 1000 + Int64(digits * scale))
+    }
+}
+
 extension Timestamp: CustomStringConvertible {
     /// RFC 3339 with milliseconds, `2026-01-15T11:34:56.120Z`.
     public var description: String {

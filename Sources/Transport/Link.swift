@@ -46,9 +46,12 @@ public struct LinkOptions: Sendable, Hashable {
     /// a wrong parity bit is delivered as it came, and the frame's own check decides. Other lines deliver
     /// it as 0, so that lengths stay right and no check passes by it.
     public var receiveOnly: Bool
+    /// What the line is called where it is written down.
+    public var name: String?
 
-    public init(receiveOnly: Bool = false) {
+    public init(receiveOnly: Bool = false, name: String? = nil) {
         self.receiveOnly = receiveOnly
+        self.name = name
     }
 }
 

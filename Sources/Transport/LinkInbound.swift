@@ -4,18 +4,33 @@ public struct LinkInbound: AsyncSequence, Sendable {
     public typealias Failure = TransportError
 
     let feed: LinkFeed
+    private var observer: (@Sendable (LinkInput) -> Void)?
+
+    init(feed: LinkFeed) {
+        self.feed = feed
+    }
+
+    /// The same bytes, of which `observer` sees each piece first.
+    func observed(_ observer: @escaping @Sendable (LinkInput) -> Void) -> LinkInbound {
+        var copy = self
+        copy.observer = observer
+        return copy
+    }
 
     public func makeAsyncIterator() -> Iterator {
-        Iterator(feed: feed)
+        Iterator(feed: feed, observer: observer)
     }
 
     public struct Iterator: AsyncIteratorProtocol {
         let feed: LinkFeed
+        let observer: (@Sendable (LinkInput) -> Void)?
 
         public mutating func next(
             isolation actor: isolated (any Actor)? = #isolation
         ) async throws(TransportError) -> LinkInput? {
-            try await feed.next()
+            let input = try await feed.next()
+            if let input { observer?(input) }
+            return input
         }
     }
 }

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Daemon
+import Foundation
 import Journal
 import Logging
+import Transport
 
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Run the daemon in the foreground.")
@@ -12,15 +14,36 @@ struct Run: AsyncParsableCommand {
         name: .long, help: "The least important messages that are logged: trace, debug, info, notice, warning, error.")
     var logLevel: Logger.Level = .info
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Write what passes on each meter's line into a file of this folder, to be replayed or sent to somebody.",
+            valueName: "folder"))
+    var capture: String?
+
+    func validate() throws {
+        guard let capture else { return }
+        guard (try? FileManager.default.contentsOfDirectory(atPath: capture)) != nil else {
+            throw ValidationError("--capture: there is no folder \(capture)")
+        }
+    }
+
     func run() async throws {
         let loaded = try options.load(isService: true)
         let logger = Logger(label: "obisd") { _ in StandardErrorLog(level: logLevel) }
         do {
-            try await DaemonService(configuration: loaded, logger: logger).run()
+            try await DaemonService(configuration: loaded, opener: opener, logger: logger).run()
         } catch let error as JournalError {
             logger.critical("\(error.message)")
             throw Exit.inputOutput
         }
+    }
+}
+
+extension Run {
+    private var opener: any LinkOpening {
+        guard let capture else { return LinkOpener() }
+        return CapturingOpener(LinkOpener(), folder: capture) { SystemClock().now }
     }
 }
 

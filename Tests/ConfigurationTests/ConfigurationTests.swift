@@ -367,7 +367,7 @@ struct FileTests {
     func documentation() throws {
         let text = try String(contentsOf: checkout.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
         let blocks = text.components(separatedBy: "```yaml\n").dropFirst().map { $0.components(separatedBy: "```")[0] }
-        #expect(blocks.count == 5)
+        #expect(blocks.count == 6)
         let files = FakeFiles(texts: ["obisd.d/a.yaml": ""], anything: "00112233445566778899aabbccddeeff")
         for block in blocks { #expect(errors(block, loader(files, credentials: "/run/x")) == [], "\(block)") }
         for profile in ShippedProfiles.all { #expect(text.contains("`\(profile.name)`"), "\(profile.name)") }

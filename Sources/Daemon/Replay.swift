@@ -1,0 +1,201 @@
+public import Configuration
+import Foundation
+import Journal
+public import Logging
+import MQTT
+import Metering
+import OBIS
+import ServiceLifecycle
+import Synchronization
+public import Transport
+import UnixSignals
+import Wire
+
+/// Feeds what was captured on a meter's line through everything that a live byte goes through: decoder, validator,
+/// journal, publisher. Its readings carry the capture's times and `source` `replay`; the state, which is the present,
+/// does not follow them.
+public struct Replay: Sendable {
+    /// How fast a capture passes.
+    public enum Speed: String, Sendable, CaseIterable {
+        /// As fast as it can be taken.
+        case full
+        /// With the pauses that it had.
+        case real
+    }
+
+    public struct Outcome: Sendable, Equatable {
+        public var readings = 0
+        public var rejected: [String: Int] = [:]
+        public var noise = 0
+
+        public init() {}
+    }
+
+    private let configuration: Configuration
+    private let meter: Meter
+    private let capture: Capture
+    private let speed: Speed
+    private let clock: any HostClock
+    private let logger: Logger
+
+    public init(
+        configuration: Configuration, meter: Meter, capture: Capture, speed: Speed,
+        clock: any HostClock = SystemClock(),
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.meter = meter
+        self.capture = capture
+        self.speed = speed
+        self.clock = clock
+        self.logger = logger
+    }
+
+    /// Journals the readings and publishes them; returns when the broker has acknowledged everything that waited, or
+    /// after SIGTERM or SIGINT.
+    ///
+    /// - Throws: `JournalError`, also when a running daemon has the journal.
+    public func run() async throws -> Outcome {
+        let journal = try await Journal.open(
+            path: configuration.journal.path, settings: JournalSettings(configuration.journal), logger: logger)
+        let node = await NodeIdentity.node(configured: configuration.node, journal: journal)
+        let topics = Topics(base: configuration.broker.baseTopic, node: node)
+        let client = MQTTClient(
+            settings: BrokerSettings(configuration.broker, node: node, topics: topics), logger: logger)
+        let live = LiveTopics(client: client, logger: logger)
+        let publisher = Publisher(
+            client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,
+            clock: clock, logger: logger)
+        let player = Player(
+            replay: self, intake: await intake(node, topics, journal, live), journal: journal, waitsForBroker: true)
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: [
+                    .init(service: JournalKeeper(journal: journal)), .init(service: publisher),
+                    .init(service: player, successTerminationBehavior: .gracefullyShutdownGroup),
+                ],
+                gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }))
+        try await group.run()
+        return player.outcome
+    }
+
+    /// Does the same with a journal that is thrown away and no broker.
+    ///
+    /// - Returns: what would be published on `reading`, in order.
+    public func rehearse() async throws -> (outcome: Outcome, payloads: [[UInt8]]) {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("obisd-replay-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let journal = try await Journal.open(
+            path: folder.appendingPathComponent("journal.db").path, settings: JournalSettings(), logger: logger)
+        let node = await NodeIdentity.node(configured: configuration.node, journal: journal)
+        let topics = Topics(base: configuration.broker.baseTopic, node: node)
+        let live = LiveTopics(
+            client: MQTTClient(
+                settings: BrokerSettings(configuration.broker, node: node, topics: topics), logger: logger),
+            logger: logger)
+        let player = Player(
+            replay: self, intake: await intake(node, topics, journal, live), journal: journal, waitsForBroker: false)
+        await player.play()
+        var payloads: [[UInt8]] = []
+        var position: Int64 = 0
+        while let page = try? await journal.entries(after: position, limit: 200), let last = page.last {
+            payloads += page.compactMap { $0.reading?.payload }
+            position = last.position
+        }
+        await journal.close()
+        return (player.outcome, payloads)
+    }
+
+    private func intake(_ node: String, _ topics: Topics, _ journal: Journal, _ live: LiveTopics) async -> Intake {
+        await Intake(meter: meter) { meter, mapping in
+            await MeterPipeline(
+                meter: meter, mapping: mapping, source: .replay, node: node, topics: topics, journal: journal,
+                live: live, clock: clock, logger: logger)
+        }
+    }
+
+    /// Plays the capture once.
+    private final class Player: Service {
+        private let replay: Replay
+        private let intake: Intake
+        private let journal: Journal
+        private let waitsForBroker: Bool
+        private let state = Mutex(Outcome())
+
+        init(replay: Replay, intake: Intake, journal: Journal, waitsForBroker: Bool) {
+            self.replay = replay
+            self.intake = intake
+            self.journal = journal
+            self.waitsForBroker = waitsForBroker
+        }
+
+        var outcome: Outcome { state.withLock { $0 } }
+
+        func run() async throws {
+            await cancelWhenGracefulShutdown {
+                await self.play()
+                guard self.waitsForBroker else { return }
+                while await self.journal.figures().backlog[Publisher.outlet] ?? 0 > 0 {
+                    guard (try? await Task.sleep(for: .milliseconds(100))) != nil else { return }
+                }
+            }
+        }
+
+        /// Pieces further apart than this belong to no common message.
+        private static let silence = Duration.seconds(2)
+
+        func play() async {
+            guard let meterProtocol = ProtocolRegistry.named(replay.meter.protocolName) else { return }
+            let settings = replay.meter.settings
+            // Whether the meter was asked or not: what it said is decoded.
+            var session = PushSession(silence: Self.silence) { AnyFramer(meterProtocol.makeDecoder(settings)) }
+            var last: Timestamp?
+            _ = session.handle(.opened)
+            for piece in replay.capture.pieces where !piece.isSent {
+                let pause =
+                    last.map { Duration.milliseconds(Timestamp.milliseconds(from: $0, to: piece.time)) } ?? .zero
+                if replay.speed == .real, pause > .zero {
+                    guard (try? await Task.sleep(for: pause)) != nil else { return }
+                }
+                if let last, pause > Self.silence { await take(session.handle(.timer), at: last) }
+                await take(session.handle(.received(piece.bytes)), at: piece.time)
+                if piece.endsBurst { await take(session.handle(.boundary), at: piece.time) }
+                last = piece.time
+                if Task.isCancelled { return }
+            }
+            if let last { await take(session.handle(.closed), at: last) }
+        }
+
+        private func take(_ actions: [SessionAction<Telegram>], at time: Timestamp) async {
+            for action in actions {
+                switch action {
+                case .emit(let telegram):
+                    await intake.accept(telegram, capturedAt: time)
+                    state.withLock { $0.readings += 1 }
+                case .reject(let error):
+                    state.withLock { $0.rejected[error.code.rawValue, default: 0] += 1 }
+                    replay.logger.warning("A message was dropped: \(error.message).", metadata: ["time": "\(time)"])
+                case .noise(let count): state.withLock { $0.noise += count }
+                case .send, .setLine, .arm, .disarm, .finished: break
+                }
+            }
+        }
+    }
+}
+
+/// A decoder of any protocol as one type.
+private struct AnyFramer: Framer {
+    private var base: any Framer<Telegram>
+
+    init(_ base: any Framer<Telegram>) {
+        self.base = base
+    }
+
+    var isIdle: Bool { base.isIdle }
+    mutating func append(_ bytes: [UInt8]) { base.append(bytes) }
+    mutating func next() -> FramerOutput<Telegram>? { base.next() }
+    mutating func finish() { base.finish() }
+    mutating func endBurst() { base.endBurst() }
+}

@@ -1,0 +1,131 @@
+import Glibc
+import Logging
+import OBIS
+import Synchronization
+import Wire
+
+/// Opens links through another opener and writes down what passes on them, each meter into a file of its own.
+///
+/// A file has at most `limit` bytes; then its line goes on without being written down. Nothing that a link carries is
+/// held up or lost when a file cannot be written.
+public struct CapturingOpener: LinkOpening {
+    private let base: any LinkOpening
+    private let folder: String
+    private let now: @Sendable () -> Timestamp
+    private let limit: Int
+
+    public static let standardLimit = 64 * 1024 * 1024
+
+    /// - Parameter now: the host's time.
+    public init(
+        _ base: any LinkOpening, folder: String, limit: Int = Self.standardLimit,
+        now: @escaping @Sendable () -> Timestamp
+    ) {
+        self.base = base
+        self.folder = folder
+        self.limit = limit
+        self.now = now
+    }
+
+    public func open(
+        _ endpoint: Endpoint, options: LinkOptions, logger: Logger
+    ) async throws(TransportError) -> any Link {
+        let link = try await base.open(endpoint, options: options, logger: logger)
+        let path = "\(folder)/\(options.name ?? "line").capture"
+        let file = CaptureFile(path: path, limit: limit, logger: logger)
+        return CapturingLink(link, file: file, now: now)
+    }
+}
+
+/// A link that writes down what passes.
+private final class CapturingLink: Link {
+    private let base: any Link
+    private let file: CaptureFile
+    private let now: @Sendable () -> Timestamp
+
+    init(_ base: any Link, file: CaptureFile, now: @escaping @Sendable () -> Timestamp) {
+        self.base = base
+        self.file = file
+        self.now = now
+    }
+
+    var inbound: LinkInbound {
+        base.inbound.observed { [file, now] input in
+            file.write(Capture.Piece(time: now(), bytes: input.bytes, endsBurst: input.endsBurst))
+        }
+    }
+
+    func send(_ bytes: [UInt8]) async throws(TransportError) {
+        file.write(Capture.Piece(time: now(), bytes: bytes, isSent: true))
+        try await base.send(bytes)
+    }
+
+    func setLine(_ line: LineSettings) async throws(TransportError) {
+        file.comment("line \(line)")
+        try await base.setLine(line)
+    }
+
+    func close() async {
+        await base.close()
+        file.close()
+    }
+}
+
+/// One file that is appended to.
+private final class CaptureFile: Sendable {
+    private struct State {
+        var descriptor: CInt
+        var room: Int
+    }
+
+    private let path: String
+    private let logger: Logger
+    private let state: Mutex<State>
+
+    init(path: String, limit: Int, logger: Logger) {
+        self.path = path
+        self.logger = logger
+        // Points to the path for the call only. What a line carries is for its owner's eyes.
+        let descriptor = unsafe Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        var size = 0
+        if descriptor >= 0 { size = Int(lseek(descriptor, 0, SEEK_END)) }
+        state = Mutex(State(descriptor: descriptor, room: max(0, limit - size)))
+        if descriptor < 0 {
+            logger.error("The capture \(path) cannot be written: \(ErrorNumber().text).")
+        } else if size == 0 {
+            write(Capture.header)
+        }
+    }
+
+    deinit {
+        close()
+    }
+
+    func write(_ piece: Capture.Piece) { write(piece.line) }
+
+    func comment(_ text: String) { write("# \(text)\n") }
+
+    private func write(_ text: String) {
+        let isFull = state.withLock { state in
+            guard state.descriptor >= 0 else { return false }
+            let bytes = Array(text.utf8)
+            guard bytes.count <= state.room else {
+                Glibc.close(state.descriptor)
+                state.descriptor = -1
+                return true
+            }
+            state.room -= bytes.count
+            // The buffer lives across the call; a piece that a full disk cuts is a line that is none.
+            _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(state.descriptor, $0.baseAddress, $0.count) }
+            return false
+        }
+        if isFull { logger.warning("The capture \(path) is full: nothing more of this line is written down.") }
+    }
+
+    func close() {
+        state.withLock { state in
+            if state.descriptor >= 0 { Glibc.close(state.descriptor) }
+            state.descriptor = -1
+        }
+    }
+}
