@@ -33,6 +33,8 @@ public struct Register: Hashable, Sendable {
     public var time: MeterTime?
     /// The position, where several values share a name or a list carries no names.
     public var index: Int?
+    /// A time stamp printed in front of a value that carries it as its own `time`: readings leave it out.
+    public var isTimeOfNext: Bool = false
 
     public init(
         obis: ObisCode?, printedCode: String? = nil, value: RegisterValue, unit: Unit? = nil,
