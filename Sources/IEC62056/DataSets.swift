@@ -140,11 +140,12 @@ struct DataSets {
         place = .junk
     }
 
+    private var isHexadecimal: Bool { !text.isEmpty && text.allSatisfy(\.isHexDigit) }
+
     private mutating func endLine() {
         lineLength = 0
-        if place == .continuation { return continued.length = text.count }
-        if dialect == .p1, place == .value, !text.isEmpty, text.allSatisfy(\.isHexDigit) {
-            continued = (line, text.count)
+        if place == .continuation || (dialect == .p1 && place == .value && isHexadecimal) {
+            continued = (place == .continuation ? continued.line : line, text.count)
             place = .continuation
             return
         }

@@ -15,41 +15,26 @@ struct P1Check {
         self.bytes = bytes
     }
 
-    /// Which check the digits are.
+    /// Which check the digits are. Both polynomials are divisible by x + 1, so that the parity of either check is the
+    /// parity of the telegram: an odd number of flipped bits never makes a right one of the other kind.
     ///
     /// - Returns: nil where they are none of those allowed.
     func kind(of sent: UInt16, allowing allowed: P1Checksum) -> P1Checksum? {
         switch allowed {
         case .arc: sent == arc ? .arc : nil
         case .x25: sent == x25 ? .x25 : nil
-        case .auto: sent == arc ? .arc : sent == x25 && !isOneBitAway(sent) ? .x25 : nil
+        case .auto: sent == arc ? .arc : sent == x25 ? .x25 : nil
         case .none: nil
         }
     }
 
     func error(for sent: UInt16, as allowed: P1Checksum) -> WireError {
         let computed = allowed == .x25 ? x25 : arc
-        let hint = allowed == .auto && sent == x25 ? "; as CRC-16/X-25 it would be right" : ""
-        let message = "the check is \(Self.hex(sent)), computed \(Self.hex(computed))\(hint)"
+        let message = "the check is \(Self.hex(sent)), computed \(Self.hex(computed))"
         return WireError(.checksum, message, offset: bytes.count - 1)
     }
 
     private var x25: UInt16 { Checksum.x25(bytes.rawSpan) }
-
-    /// Whether one flipped bit explains why the digits are not CRC-16/ARC. Among the thousands of bits of a
-    /// telegram there would be one now and then that makes CRC-16/X-25 out of it.
-    private func isOneBitAway(_ sent: UInt16) -> Bool {
-        let difference = sent ^ arc
-        // One of the four digits.
-        if (0..<4).contains(where: { difference & ~(0xF << (4 * $0)) == 0 }) { return true }
-        // What a bit changes, from the last one of the telegram to the first.
-        var change: UInt16 = 0xA001
-        for _ in 0..<(8 * bytes.count) {
-            if change == difference { return true }
-            change = change & 1 == 1 ? change >> 1 ^ 0xA001 : change >> 1
-        }
-        return false
-    }
 
     /// A terminal that turns CR into LF leaves LF LF, one that drops it LF.
     private static func restored(_ raw: [UInt8]) -> [UInt8] {

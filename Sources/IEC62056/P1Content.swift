@@ -6,10 +6,11 @@ enum P1Content {
     /// - Parameters:
     ///   - line: the identification line with the first character of its end.
     ///   - data: what stands between that line and `!`, without parity bits.
+    ///   - lacksCheck: whether no check was sent, and nobody said that there is none.
     ///   - warnings: what was odd so far.
     /// - Throws: `malformed` when there is no value, `unsupported` for a readout with a block check, `limit`.
     static func telegram(
-        line: [UInt8], data: ArraySlice<UInt8>, warnings: [String]
+        line: [UInt8], data: ArraySlice<UInt8>, lacksCheck: Bool, warnings: [String]
     ) throws(WireError) -> Telegram {
         if data.first(where: { !$0.isFiller }) == Control.stx {
             throw WireError(
@@ -22,22 +23,17 @@ enum P1Content {
         guard !registers.isEmpty else {
             throw WireError(.malformed, "the telegram holds no data set", offset: line.count)
         }
+        var warnings = warnings
+        if lacksCheck, promisesCheck(registers) {
+            warnings.append("A telegram of this version has a check, this one has none: damage is not noticed.")
+        }
+        warnings += sets.malformedLines.map { "Line \($0) is not a data set and was left out." }
         let identification = Identification(line: line.filter(\.isPrintable))
         var meter = identification.meter
         meter.id = identity(in: registers)
         meter.medium = .electricity
         meter.version = version(in: registers)?.text ?? meter.version
-        return Telegram(
-            meter: meter, meterTime: time(in: registers), registers: registers,
-            warnings: warnings + sets.malformedLines.map { "Line \($0) is not a data set and was left out." })
-    }
-
-    /// Whether the telegram says that it is of a version that has a check: DSMR 4.0 and later, and all of eMUCs.
-    static func promisesCheck(_ telegram: Telegram) -> Bool {
-        guard let version = version(in: telegram.registers), let number = FixedDecimal(version.text ?? "") else {
-            return false
-        }
-        return number >= 40
+        return Telegram(meter: meter, meterTime: time(in: registers), registers: registers, warnings: warnings)
     }
 
     // MARK: Who and when
@@ -46,6 +42,12 @@ enum P1Content {
     private static func version(in registers: [Register]) -> Register? {
         let codes = [ObisCode(1, 3, 0, 2, 8), ObisCode(0, 0, 96, 1, 4)]
         return codes.lazy.compactMap { code in registers.first { $0.obis == code && $0.text?.isEmpty == false } }.first
+    }
+
+    /// Whether the telegram says that it is of a version that has a check: DSMR 4.0 and later, and all of eMUCs.
+    private static func promisesCheck(_ registers: [Register]) -> Bool {
+        guard let number = FixedDecimal(version(in: registers)?.text ?? "") else { return false }
+        return number >= 40
     }
 
     /// The first of these that says something. Where both 96.1.0 and 96.1.1 stand, as in Hungary, 96.1.1 is the type.

@@ -30,8 +30,8 @@ public struct P1Decoder: Framer {
     private var scanner: P1Scanner?
     private var outputs: [FramerOutput<Telegram>] = []
     private var isFinished = false
-    /// Bytes since the last telegram, and whether there is more to them than line ends and filling.
-    private var gap = (count: 0, hasSubstance: false)
+    /// Bytes since the last telegram from the first one that is more than line end or filling.
+    private var gap = 0
     /// The identification line of the last telegram whose check was right, and the kind of the check.
     private var known: (line: [UInt8], kind: P1Checksum)?
 
@@ -39,7 +39,7 @@ public struct P1Decoder: Framer {
         self.checksum = checksum
     }
 
-    public var isIdle: Bool { buffer.isEmpty && !gap.hasSubstance && outputs.isEmpty }
+    public var isIdle: Bool { buffer.isEmpty && gap == 0 && outputs.isEmpty }
 
     public mutating func append(_ bytes: [UInt8]) {
         isFinished = false
@@ -81,15 +81,14 @@ extension P1Decoder {
     }
 
     private mutating func skip(_ byte: UInt8) {
-        gap.count += 1
-        if !Parity.stripped(byte).isFiller { gap.hasSubstance = true }
+        if gap > 0 || !Parity.stripped(byte).isFiller { gap += 1 }
         // A line that gives nothing but noise is told of while it does.
-        if gap.count >= Limits.p1Telegram { endGap() }
+        if gap >= Limits.p1Telegram { endGap() }
     }
 
     private mutating func endGap() {
-        if gap.hasSubstance { outputs.append(.noise(gap.count)) }
-        gap = (0, false)
+        if gap > 0 { outputs.append(.noise(gap)) }
+        gap = 0
     }
 }
 
@@ -147,15 +146,13 @@ extension P1Decoder {
             }
             let telegram = try P1Content.telegram(
                 line: Array(content.prefix(scanner.identificationLength)),
-                data: content.dropFirst(scanner.identificationLength).dropLast(), warnings: warnings)
-            let isDoubtful = sent == nil && checksum == .auto && P1Content.promisesCheck(telegram)
-            outputs.append(.frame(isDoubtful ? telegram.warned(Self.missingCheck) : telegram))
+                data: content.dropFirst(scanner.identificationLength).dropLast(),
+                lacksCheck: sent == nil && checksum == .auto, warnings: warnings)
+            outputs.append(.frame(telegram))
         } catch {
             reject(error, count: end)
         }
     }
-
-    private static let missingCheck = "Telegrams of this version have a check, this one has none: damage is not noticed."
 
     /// - Returns: warnings about what was sent otherwise than the meter sent it.
     private mutating func verify(_ raw: [UInt8], line: [UInt8], sent: UInt16) throws(WireError) -> [String] {
@@ -207,13 +204,5 @@ extension P1Decoder {
 
     private func bytes(from start: Int, to end: Int) -> [UInt8] {
         start < end ? (start..<end).compactMap { buffer[$0] } : []
-    }
-}
-
-extension Telegram {
-    fileprivate func warned(_ warning: String) -> Telegram {
-        var copy = self
-        copy.warnings.append(warning)
-        return copy
     }
 }

@@ -60,6 +60,23 @@ struct P1CorpusTests {
         }
     }
 
+    @Test("a changed recording with a check gives the same values or none")
+    func changed() throws {
+        var random = SeededGenerator(seed: 1)
+        for sample in try cases() where sample.isValid && (sample.json["crc"] as? [String: Any])?["ok"] as? Bool == true
+        {
+            let whole = P1.telegrams(sample.bytes).map(\.printed)
+            for _ in 0..<20 {
+                var bytes = sample.bytes
+                for _ in 0..<Int.random(in: 1...3, using: &random) {
+                    bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+                }
+                let got = P1.telegrams(bytes).map(\.printed)
+                #expect(got.isEmpty || got == whole, "\(sample.name)")
+            }
+        }
+    }
+
     // MARK: Comparison
 
     private func deviations(_ sample: Corpus.Case) -> [String] {
