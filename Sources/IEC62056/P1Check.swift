@@ -28,10 +28,11 @@ struct P1Check {
         }
     }
 
-    func error(for sent: UInt16, as allowed: P1Checksum) -> WireError {
+    /// - Parameter offset: of the digits.
+    func error(for sent: UInt16, as allowed: P1Checksum, at offset: Int) -> WireError {
         let computed = allowed == .x25 ? x25 : arc
         let message = "the check is \(Self.hex(sent)), computed \(Self.hex(computed))"
-        return WireError(.checksum, message, offset: bytes.count - 1)
+        return WireError(.checksum, message, offset: offset)
     }
 
     private var x25: UInt16 { Checksum.x25(bytes.rawSpan) }

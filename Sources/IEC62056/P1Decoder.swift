@@ -161,7 +161,7 @@ extension P1Decoder {
         guard let kind = check.kind(of: sent, allowing: expected ?? checksum) else {
             // What was taken for this meter's kind was chance.
             if check.kind(of: sent, allowing: checksum) != nil { known = nil }
-            throw check.error(for: sent, as: expected ?? checksum)
+            throw check.error(for: sent, as: expected ?? checksum, at: raw.count)
         }
         known = (line, kind)
         return check.hasRestoredLineEnds
