@@ -24,15 +24,29 @@ struct DataSets {
     /// A bound that the block exceeds.
     private(set) var limitError: WireError?
 
-    private enum Place { case address, value, junk, behindEnd }
+    /// What lines may look like.
+    enum Dialect {
+        /// As the standard has it.
+        case readout
+        /// A P1 telegram: lines may be longer, an opening parenthesis may stand inside of a value (`((ER11))`), and
+        /// hexadecimal digits may go on in the next line.
+        case p1
+    }
+
+    private enum Place { case address, value, continuation, junk, behindEnd }
+    private let dialect: Dialect
     private var place = Place.address
     private var text: [UInt8] = []
     private var line = 1
     private var lineLength = 0
+    /// Where a value of more than one line began, and how much of it stands in the lines before.
+    private var continued = (line: 0, length: 0)
 
-    init(_ bytes: some Sequence<UInt8>) {
+    init(_ bytes: some Sequence<UInt8>, dialect: Dialect = .readout) {
+        self.dialect = dialect
         for byte in bytes where limitError == nil { consume(byte) }
         endLine()
+        if place == .continuation { fail(at: continued.line) }
     }
 
     /// Whether every line is made of data sets.
@@ -44,12 +58,14 @@ struct DataSets {
             if byte == Control.lineFeed { line += 1 }
         } else {
             lineLength += 1
-            if lineLength > Limits.readoutLine {
-                limitError = WireError(.limit, "a line of the readout is longer than \(Limits.readoutLine) characters")
+            let longest = dialect == .p1 ? Limits.p1Line : Limits.readoutLine
+            if lineLength > longest {
+                limitError = WireError(.limit, "a line of the readout is longer than \(longest) characters")
             }
             switch place {
             case .address: consumeAddress(byte)
             case .value: consumeValue(byte)
+            case .continuation: continueValue(byte)
             case .junk: break
             case .behindEnd: if !byte.isFiller { fail() }
             }
@@ -80,10 +96,25 @@ struct DataSets {
             addValue(text)
             text = []
             place = .address
-        case _ where byte.isPrintable && byte != UInt8(ascii: "(") || byte.isBlank:
+        case UInt8(ascii: "(") where dialect == .readout:
+            fail()
+        case _ where byte.isPrintable || byte.isBlank:
             text.append(byte)
         default:
             fail()
+        }
+    }
+
+    /// In the next line of a value of hexadecimal digits. Anything else is a new line behind one without its end.
+    private mutating func continueValue(_ byte: UInt8) {
+        if byte == UInt8(ascii: ")") || byte.isHexDigit {
+            consumeValue(byte)
+        } else {
+            let start = text.dropFirst(continued.length)
+            fail(at: continued.line)
+            text = Array(start)
+            place = .address
+            consumeAddress(byte)
         }
     }
 
@@ -101,17 +132,25 @@ struct DataSets {
     }
 
     /// The rest of the line is not looked at. A set that was opened and got no value is taken back.
-    private mutating func fail() {
+    private mutating func fail(at line: Int? = nil) {
+        let line = line ?? self.line
         if malformedLines.last != line { malformedLines.append(line) }
         if sets.last?.values.isEmpty == true { sets.removeLast() }
         text = []
         place = .junk
     }
 
+    private var isHexadecimal: Bool { !text.isEmpty && text.allSatisfy(\.isHexDigit) }
+
     private mutating func endLine() {
+        lineLength = 0
+        if place == .continuation || (dialect == .p1 && place == .value && isHexadecimal) {
+            continued = (place == .continuation ? continued.line : line, text.count)
+            place = .continuation
+            return
+        }
         if place == .value || (place == .address && !text.trimmed.isEmpty) { fail() }
         if place != .behindEnd { place = .address }
         text = []
-        lineLength = 0
     }
 }

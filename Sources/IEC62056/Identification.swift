@@ -30,7 +30,7 @@ public struct Identification: Hashable, Sendable {
     }
 
     /// - Parameter line: `/XXXZ…` without its end.
-    private init(line: [UInt8]) {
+    init(line: [UInt8]) {
         self.line = line
         manufacturer = line.dropFirst().prefix(3).text
         rateCharacter = line.dropFirst(4).first ?? 0

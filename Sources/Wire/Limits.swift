@@ -20,4 +20,8 @@ public enum Limits {
     public static let identification = 64
     /// Registers of one telegram.
     public static let registers = 4096
+    /// One P1 telegram: recorded ones stay below 2 KiB, and a message of 1024 characters adds 2 KiB.
+    public static let p1Telegram = 16 * 1024
+    /// One line of a P1 telegram: a message of 1024 characters as hexadecimal digits, with room.
+    public static let p1Line = 4096
 }

@@ -1,0 +1,193 @@
+import OBIS
+import Wire
+
+/// What the lines of one P1 telegram say.
+enum P1Content {
+    /// - Parameters:
+    ///   - line: the identification line with the first character of its end.
+    ///   - data: what stands between that line and `!`, without parity bits.
+    ///   - lacksCheck: whether no check was sent, and nobody said that there is none.
+    ///   - warnings: what was odd so far.
+    /// - Throws: `malformed` when there is no value, `unsupported` for a readout with a block check, `limit`.
+    static func telegram(
+        line: [UInt8], data: ArraySlice<UInt8>, lacksCheck: Bool, warnings: [String]
+    ) throws(WireError) -> Telegram {
+        if data.first(where: { !$0.isFiller }) == Control.stx {
+            throw WireError(
+                .unsupported, "this is a readout with a block check: read it as protocol iec62056-21",
+                offset: line.count)
+        }
+        let sets = DataSets(data, dialect: .p1)
+        if let limit = sets.limitError { throw limit }
+        let registers = sets.sets.flatMap(registers)
+        guard !registers.isEmpty else {
+            throw WireError(.malformed, "the telegram holds no data set", offset: line.count)
+        }
+        var warnings = warnings
+        if lacksCheck, promisesCheck(registers) {
+            warnings.append("A telegram of this version has a check, this one has none: damage is not noticed.")
+        }
+        warnings += sets.malformedLines.map { "Line \($0) is not a data set and was left out." }
+        let identification = Identification(line: line.filter(\.isPrintable))
+        var meter = identification.meter
+        meter.id = identity(in: registers)
+        meter.medium = .electricity
+        meter.version = version(in: registers)?.text ?? meter.version
+        return Telegram(meter: meter, meterTime: time(in: registers), registers: registers, warnings: warnings)
+    }
+
+    // MARK: Who and when
+
+    /// `1-3:0.2.8(50)`, in Belgium `0-0:96.1.4(50217)`.
+    private static func version(in registers: [Register]) -> Register? {
+        let codes = [ObisCode(1, 3, 0, 2, 8), ObisCode(0, 0, 96, 1, 4)]
+        return codes.lazy.compactMap { code in registers.first { $0.obis == code && $0.text?.isEmpty == false } }.first
+    }
+
+    /// Whether the telegram says that it is of a version that has a check: DSMR 4.0 and later, and all of eMUCs.
+    private static func promisesCheck(_ registers: [Register]) -> Bool {
+        guard let number = FixedDecimal(version(in: registers)?.text ?? "") else { return false }
+        return number >= 40
+    }
+
+    /// The first of these that says something. Where both 96.1.0 and 96.1.1 stand, as in Hungary, 96.1.1 is the type.
+    private static func identity(in registers: [Register]) -> String? {
+        let codes = [
+            ObisCode(0, 0, 96, 1, 0), ObisCode(0, 0, 96, 1, 1), ObisCode(0, 0, 42, 0, 0), ObisCode(1, 0, 0, 0, 0),
+            ObisCode(1, 0, 96, 1, 0), ObisCode(1, 0, 96, 1, 1),
+        ]
+        return codes.lazy.compactMap { code in registers.lazy.compactMap { $0.identity(under: code) }.first }.first
+    }
+
+    private static func time(in registers: [Register]) -> MeterTime? {
+        for register in registers where register.obis == ObisCode(0, 0, 1, 0, 0) {
+            if case .time(let time) = register.value { return time }
+        }
+        return MeterClock.time(in: registers)
+    }
+}
+
+// MARK: - Values
+
+extension P1Content {
+    /// One register for each value of a data set.
+    private static func registers(_ set: DataSet) -> [Register] {
+        let isIndexed = set.values.count > 1 || set.address.isEmpty
+        var registers = set.values.enumerated().map { index, value in
+            Register(address: set.address, printed: value, index: isIndexed ? index : nil)
+        }
+        guard let code = registers.first?.obis else { return registers }
+        if code.isIdentity || code.isMessage {
+            for index in registers.indices { registers[index].readText(isMessage: code.isMessage) }
+        } else if code.a == 0, code.c == 24, code.d == 3 {
+            readProfile(&registers)
+        } else {
+            readTimes(&registers, code)
+        }
+        return registers
+    }
+
+    /// Time stamps hold for the values behind them, up to the next one.
+    private static func readTimes(_ registers: inout [Register], _ code: ObisCode) {
+        var stamp: (index: Int, time: MeterTime?)?
+        for index in registers.indices {
+            if let time = time(at: index, in: registers, code) {
+                registers[index].value = .time(time)
+                stamp = (index, time)
+            } else if P1TimeStamp.hasSeason(registers[index].printed) {
+                stamp = (index, nil)
+            } else if let stamp {
+                registers[index].time = stamp.time
+                if stamp.index == index - 1 { registers[stamp.index].isTimeOfNext = stamp.time != nil }
+                // Before the first value of a sub-meter some meters send a date like month 25, and zero.
+                if stamp.time == nil, registers[index].value.number?.isZero == true {
+                    registers[index].value = .unavailable
+                }
+            }
+        }
+    }
+
+    /// Twelve digits without a season are a time only where one must stand: in the clock, and in front of a value
+    /// with a unit.
+    private static func time(at index: Int, in registers: [Register], _ code: ObisCode) -> MeterTime? {
+        guard registers[index].unit == nil else { return nil }
+        let printed = registers[index].printed
+        if P1TimeStamp.mayLackSeason(printed) {
+            let isInFront = index + 1 < registers.count && registers[index + 1].unit != nil
+            return isInFront || code.isClock ? P1TimeStamp.time(printed) : nil
+        }
+        return P1TimeStamp.hasSeason(printed) || code.isClock ? P1TimeStamp.time(printed) : nil
+    }
+
+    /// The hourly value of DSMR 2.2 and 3.0, the buffer of a profile as IEC 62056-21 prints it:
+    ///
+    ///     0-1:24.3.0(121030140000)(00)(60)(1)(0-1:24.2.1)(m3)
+    ///     (00024.123)
+    ///
+    /// Time, status, period in minutes, number of columns; the code and the unit of each column; the values. With one
+    /// column its value has that code, that unit and that time.
+    private static func readProfile(_ registers: inout [Register]) {
+        let value = 6
+        guard registers.count == value + 1, registers[3].value.number == 1,
+            let code = ObisCode(registers[4].text ?? ""), let time = P1TimeStamp.time(registers[0].printed)
+        else { return }
+        registers[0].value = .time(time)
+        registers[0].isTimeOfNext = true
+        registers[value].printedCode = registers[value].code
+        registers[value].obis = code
+        registers[value].unit = Unit(printed: registers[5].text ?? "")
+        registers[value].time = time
+    }
+}
+
+extension Register {
+    /// What is printed, without blanks around it.
+    fileprivate var printed: [UInt8] { Array(Array((text ?? "").utf8).trimmed) }
+
+    /// Identities and messages are text, digits too, and usually the hexadecimal digits of ASCII. `text` stays as printed.
+    fileprivate mutating func readText(isMessage: Bool) {
+        guard value != .unavailable else { return }
+        let printed = printed
+        value = .text(P1Text.decoded(printed, isMessage: isMessage) ?? printed.text)
+    }
+
+    /// The text of this register if it is the one with this code, and not empty or all zeros: nobody has set those.
+    func identity(under code: ObisCode) -> String? {
+        guard obis == code, case .text(let text) = value, text.contains(where: { $0 != "0" && $0 != " " }) else {
+            return nil
+        }
+        return text
+    }
+}
+
+extension ObisCode {
+    fileprivate var isClock: Bool { a == 0 && c == 1 && d == 0 && e == 0 }
+
+    /// Serial numbers and other device identifiers of the meter (B = 0) or a sub-meter.
+    fileprivate var isIdentity: Bool {
+        switch (a, c) {
+        case (0, 96), (1, 96): d == 1
+        case (0, 42), (1, 0): d == 0
+        default: false
+        }
+    }
+
+    fileprivate var isMessage: Bool { a == 0 && c == 96 && d == 13 }
+}
+
+/// Text that is printed as the hexadecimal digits of its characters.
+enum P1Text {
+    /// Identities of fewer characters are left as they are: their digits could be a number.
+    private static let shortestIdentity = 10
+
+    /// - Returns: nil where the digits are none, or could be meant as they stand.
+    static func decoded(_ digits: [UInt8], isMessage: Bool) -> String? {
+        guard let characters = Hex.bytes(digits), !characters.isEmpty, characters.allSatisfy(\.isPrintable) else {
+            return nil
+        }
+        guard !isMessage else { return characters.text }
+        let content = characters.trimmed
+        guard content.count >= shortestIdentity, content.allSatisfy({ $0.isDigit || $0.isLetter }) else { return nil }
+        return content.text
+    }
+}
