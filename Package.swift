@@ -62,7 +62,7 @@ let package = Package(
             name: "Metering", dependencies: ["OBIS", "Wire", "IEC62056", "COSEM", "MBus", "SML"], swiftSettings: strict),
         .target(
             name: "Configuration",
-            dependencies: ["OBIS", "Wire", "Metering", yams],
+            dependencies: ["OBIS", "Wire", "IEC62056", "Metering", yams],
             // The shipped profiles are part of the program: it needs no file of its own to start.
             resources: [.embedInCode("Profiles")],
             swiftSettings: strict),

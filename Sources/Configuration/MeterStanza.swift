@@ -1,3 +1,4 @@
+import IEC62056
 import Metering
 import OBIS
 import Wire
@@ -18,7 +19,7 @@ extension ConfigurationReading {
     private static func spellings(_ key: ProtocolKey) -> [String] {
         switch key {
         case .encryptionKey, .authenticationKey: secretKeys(key.rawValue)
-        case .profile, .address, .subMeters: [key.rawValue]
+        case .profile, .address, .crc, .subMeters: [key.rawValue]
         }
     }
 
@@ -120,6 +121,10 @@ extension ConfigurationReading {
         var settings = ProtocolSettings()
         settings.profile = section["profile"].flatMap(profile)
         settings.address = section["address"].flatMap(deviceAddress)
+        if let crc = section["crc"] {
+            let choices = P1Checksum.allCases.map { ($0.rawValue, $0) }
+            settings.checksum = crc.choice("check of a telegram", choices) ?? .auto
+        }
         // The keys of a meter that is not read may be missing; that they stand in the file is refused all the same.
         if isEnabled {
             func key(_ key: ProtocolKey) -> Secret? {

@@ -18,12 +18,12 @@ extension MeterProtocol {
 /// `dlms-push`: the decoder of the COSEM module with a profile behind it.
 struct ProfiledPushDecoder: Framer {
     private var decoder: PushDecoder
+    private let keys: CipheringKeys
     private let settings: ProtocolSettings
 
     init(_ settings: ProtocolSettings) {
-        decoder = PushDecoder(
-            keys: CipheringKeys(encryption: settings.encryptionKey, authentication: settings.authenticationKey),
-            carriers: [DLMSCarrier()])
+        keys = CipheringKeys(encryption: settings.encryptionKey, authentication: settings.authenticationKey)
+        decoder = PushDecoder(keys: keys, carriers: [DLMSCarrier()])
         self.settings = settings
     }
 
@@ -46,7 +46,7 @@ struct ProfiledPushDecoder: Framer {
     mutating func next() -> FramerOutput<Telegram>? {
         guard let output = decoder.next() else { return nil }
         guard case .frame(var telegram) = output else { return output }
-        if let weakness = weakness(of: telegram.ciphering) { telegram.warnings.append(weakness) }
+        telegram.noteWeakness(against: keys)
         guard let profile = settings.profile else {
             if telegram.needsProfile { telegram.warnings.append(Self.missingProfile(for: telegram)) }
             return .frame(telegram)
@@ -56,16 +56,6 @@ struct ProfiledPushDecoder: Framer {
         let title = telegram.ciphering?.systemTitle
         telegram.meter = PushIdentity.identity(of: telegram.registers, systemTitle: title)
         return .frame(telegram)
-    }
-
-    /// Less protection than the configured keys promise: whoever has the line could have sent it.
-    private func weakness(of ciphering: Ciphering?) -> String? {
-        guard let ciphering else {
-            return settings.encryptionKey == nil
-                ? nil : "the message is not encrypted, although an encryption key is configured"
-        }
-        return settings.authenticationKey == nil || ciphering.isAuthenticated
-            ? nil : "the message carries no authentication tag, although an authentication key is configured"
     }
 }
 

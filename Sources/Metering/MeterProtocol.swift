@@ -1,3 +1,4 @@
+import IEC62056
 import OBIS
 import Wire
 
@@ -71,6 +72,8 @@ public enum ProtocolKey: String, Sendable, Hashable, CaseIterable {
     case authenticationKey = "authentication_key"
     /// The device address of a sign-on.
     case address
+    /// Which check a telegram has.
+    case crc
     /// Devices behind the meter that are meters of their own.
     case subMeters = "sub_meters"
 }
@@ -83,6 +86,7 @@ public struct ProtocolSettings: Sendable, Hashable {
     /// 16 bytes.
     public var authenticationKey: Secret?
     public var address: String?
+    public var checksum = P1Checksum.auto
     /// The line at the start of a conversation; nil where the link has none.
     public var line: LineSettings?
 
