@@ -20,4 +20,8 @@ public enum Limits {
     public static let identification = 64
     /// Registers of one telegram.
     public static let registers = 4096
+    /// One SML file, escape sequences included. Meters send 200 bytes to 1 KiB.
+    public static let smlFile = 32 * 1024
+    /// Nesting of SML lists.
+    public static let smlDepth = 16
 }
