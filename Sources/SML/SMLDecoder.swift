@@ -18,6 +18,7 @@ public struct SMLDecoder: Framer {
     private var told = 0
     private var isFinishing = false
 
+    /// A decoder that knows of no bytes yet.
     public init() {}
 
     public var isIdle: Bool { buffer.isEmpty && told == findings.count }

@@ -43,18 +43,18 @@ struct ServerID: Hashable {
 
     /// - Returns: nil where a part is too large for its digits.
     private static func printed(_ octets: [UInt8]) -> (String, UInt32)? {
-        let number = octets[6...].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+        var number: UInt32 = 0
+        for octet in octets[6..<10] { number = number << 8 | UInt32(octet) }
         guard octets[1] <= 15, number <= 99_999_999 else { return nil }
-        var text: [UInt8] = []
-        text.reserveCapacity(14)
-        text.append(hexDigit(octets[1]))
-        text += octets[2..<5]
-        text.append(hexDigit(octets[5] >> 4))
-        text.append(hexDigit(octets[5] & 15))
-        var power: UInt32 = 10_000_000
-        while power > 0 {
-            text.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / power % 10))
-            power /= 10
+        var text = [UInt8](repeating: UInt8(ascii: "0"), count: 14)
+        text[0] = hexDigit(octets[1])
+        for index in 0..<3 { text[1 + index] = octets[2 + index] }
+        text[4] = hexDigit(octets[5] >> 4)
+        text[5] = hexDigit(octets[5] & 15)
+        var rest = number
+        for index in (6..<14).reversed() {
+            text[index] += UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
         }
         return (String(decoding: text, as: UTF8.self), number)
     }
@@ -79,7 +79,7 @@ struct ServerID: Hashable {
 enum Octets {
     /// Text where all octets are printable, else hexadecimal digits.
     static func text(_ octets: [UInt8]) -> String {
-        octets.allSatisfy { (0x20...0x7E).contains($0) }
-            ? String(decoding: octets, as: UTF8.self) : Hex.string(octets)
+        for octet in octets where octet < 0x20 || octet > 0x7E { return Hex.string(octets) }
+        return String(decoding: octets, as: UTF8.self)
     }
 }
