@@ -1,7 +1,7 @@
 import OBIS
 import Wire
 
-/// The head of one SML element: its type and its length (SML 1.04, 6.2: binary encoding).
+/// The head of one SML element: its type and its length (SML 1.04, binary encoding).
 ///
 ///     bit 7: another byte of length follows | bits 6-4: type | bits 3-0: length
 ///     7x  list of x elements                  5x, 6x  signed, unsigned integer of x - 1 bytes

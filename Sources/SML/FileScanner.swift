@@ -1,6 +1,6 @@
 import Wire
 
-/// Finds where SML files begin and end in bytes that stand still until they are taken (SML 1.04, 8: transport
+/// Finds where SML files begin and end in bytes that stand still until they are taken (SML 1.04, transport
 /// protocol, version 1).
 ///
 ///     1B1B1B1B 01010101 | messages, filled up with 00 | 1B1B1B1B 1A, fill bytes 1, checksum 2

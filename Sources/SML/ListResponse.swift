@@ -42,31 +42,32 @@ struct ListResponse {
 
     private mutating func readEntry(_ reader: inout WireReader) throws(WireError) {
         try Element.list(of: 7, &reader)
-        var register = try Self.name(&reader)
+        let name = try Self.name(&reader)
         try Element.skip(&reader)
-        register.time = try SensorTime(&reader, omitsChoice: quirks.omitsTimeChoice).instant
+        let time = try SensorTime(&reader, omitsChoice: quirks.omitsTimeChoice).instant
         let unit = try Element.unsigned(&reader).flatMap { UInt8(exactly: $0) }.flatMap { Unit(code: $0) }
         let scaler = try Element.signed(&reader) ?? 0
-        try readValue(of: &register, &reader)
+        let value = try readValue(name.code, &reader)
         try Element.skip(&reader)
+        var register = Register(obis: name.code, printedCode: name.digits, value: value, time: time)
         apply(scaler, unit, to: &register)
         telegram.registers.append(register)
     }
 
     /// A name of other than six octets is no OBIS code; it stays as its hexadecimal digits.
-    private static func name(_ reader: inout WireReader) throws(WireError) -> Register {
+    private static func name(
+        _ reader: inout WireReader
+    ) throws(WireError) -> (code: ObisCode?, digits: String?) {
         let start = reader.offset
         let element = try Element.next(&reader)
         guard element.kind == .octets else { throw WireError(.malformed, "a value without a name", offset: start) }
         guard element.count == 6 else {
-            let octets = try reader.bytes(element.count)
-            return Register(
-                obis: nil, printedCode: octets.isEmpty ? nil : Hex.string(octets), value: .unavailable)
+            return (nil, element.isOmitted ? nil : Hex.string(try reader.bytes(element.count)))
         }
         let code = ObisCode(
             try reader.uint8(), try reader.uint8(), try reader.uint8(), try reader.uint8(), try reader.uint8(),
             try reader.uint8())
-        return Register(obis: code, value: .unavailable)
+        return (code, nil)
     }
 
     private mutating func apply(_ scaler: Int64, _ unit: Unit?, to register: inout Register) {
@@ -84,26 +85,24 @@ struct ListResponse {
 
     // MARK: Values
 
-    private mutating func readValue(of register: inout Register, _ reader: inout WireReader) throws(WireError) {
+    private mutating func readValue(
+        _ code: ObisCode?, _ reader: inout WireReader
+    ) throws(WireError) -> RegisterValue {
         let element = try Element.next(&reader)
         switch element.kind {
-        case .octets: register.value = element.isOmitted ? .unavailable : try Self.text(element.count, &reader)
+        case .octets: return element.isOmitted ? .unavailable : .text(Octets.text(try reader.bytes(element.count)))
         case .boolean:
             guard element.count == 1 else {
                 throw WireError(.malformed, "a boolean of \(element.count) bytes", offset: reader.offset)
             }
-            register.value = .flag(try reader.uint8() != 0)
-        case .unsigned: register.value = Self.number(try element.bits(&reader))
+            return .flag(try reader.uint8() != 0)
+        case .unsigned: return Self.number(try element.bits(&reader))
         case .signed:
             let bits = try element.bits(&reader)
-            let isUnsigned = quirks.marksPowerAsSigned && register.obis == Quirks.power && element.count < 4
-            register.value = isUnsigned ? Self.number(bits) : .number(FixedDecimal(element.signExtended(bits)))
-        case .list: register.value = try chosenValue(of: register, element, &reader)
+            let isUnsigned = quirks.marksPowerAsSigned && code == Quirks.power && element.count < 4
+            return isUnsigned ? Self.number(bits) : .number(FixedDecimal(element.signExtended(bits)))
+        case .list: return try chosenValue(code, element, &reader)
         }
-    }
-
-    private static func text(_ count: Int, _ reader: inout WireReader) throws(WireError) -> RegisterValue {
-        .text(Octets.text(try reader.bytes(count)))
     }
 
     private static func number(_ bits: UInt64) -> RegisterValue {
@@ -112,22 +111,21 @@ struct ListResponse {
 
     /// `72 62 01 | time`: a value may itself be a time (SML 1.04, SML_ListType). Nothing else is known to be sent.
     private mutating func chosenValue(
-        of register: Register, _ list: Element, _ reader: inout WireReader
+        _ code: ObisCode?, _ list: Element, _ reader: inout WireReader
     ) throws(WireError) -> RegisterValue {
         let content = reader.offset
-        if list.count == 2, try Element.next(&reader).kind == .unsigned {
-            reader = reader.rewound(to: content)
-            if try Element.unsigned(&reader) == 1 {
-                switch try SensorTime(&reader, omitsChoice: quirks.omitsTimeChoice) {
-                case .none: return .unavailable
-                case .counter(let seconds): return Self.number(seconds)
-                case .instant(let time): return .time(time)
-                }
+        if list.count == 2, let choice = try? Element.unsigned(&reader), choice == 1,
+            let time = try? SensorTime(&reader, omitsChoice: quirks.omitsTimeChoice)
+        {
+            switch time {
+            case .none: return .unavailable
+            case .counter(let seconds): return Self.number(seconds)
+            case .instant(let time): return .time(time)
             }
         }
         reader = reader.rewound(to: content)
         try list.skipContent(&reader)
-        telegram.warnings.append("\(register.code ?? "a value") has a value of an unknown kind: left out")
+        telegram.warnings.append("\(code?.description ?? "a value") has a value of an unknown kind: left out")
         return .unavailable
     }
 

@@ -73,13 +73,13 @@ public struct SMLDecoder: Framer {
     // MARK: Files
 
     private mutating func begin(at offset: Int) -> FramerOutput<Telegram>? {
-        let wasInFile = scanner.isInFile
-        let error = WireError(
-            .truncated, "another SML file begins \(offset) bytes behind the start of one", offset: buffer.streamOffset)
+        let isCut = scanner.isInFile
+        let streamOffset = buffer.streamOffset
         buffer.consume(offset)
         scanner.beginFile()
-        if wasInFile { return .rejected(error, discarded: offset) }
-        return offset > 0 ? .noise(offset) : nil
+        guard isCut else { return offset > 0 ? .noise(offset) : nil }
+        let text = "another SML file begins \(offset) bytes behind the start of one"
+        return .rejected(WireError(.truncated, text, offset: streamOffset), discarded: offset)
     }
 
     /// An end sequence closes the file, or the one that began inside of what broke off.

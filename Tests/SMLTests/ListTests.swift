@@ -89,7 +89,11 @@ struct ListTests {
         let time = MeterTime(localSeconds: 1_768_476_896).at(utcOffset: 0)
         let stamped: [UInt8] = [0x72, 0x62, 0x01, 0x72, 0x62, 0x02, 0x65, 0x69, 0x68, 0xD0, 0xE0]
         #expect(register(value: stamped)?.value == .time(time))
-        for list: [UInt8] in [[0x70], [0x71, 0x01], [0x72, 0x62, 0x02, 0x01], [0x72, 0x71, 0x62, 1, 0x62, 1]] {
+        let others: [[UInt8]] = [
+            [0x70], [0x71, 0x01], [0x72, 0x62, 0x02, 0x01], [0x72, 0x71, 0x01, 0x62, 1], [0x72, 0x62, 0x01, 0x62, 5],
+            [0x72, 0x62, 0x01, 0x73, 0x01, 0x02, 0x41, 0x42, 0x00],
+        ]
+        for list in others {
             let found = telegram(Sample.file(entries: [Sample.entry(value: list), Sample.energy]))
             #expect(found?.registers.map(\.value.number?.description) == [nil, "1234567.8"], "\(list)")
             #expect(found?.registers.first?.value == .unavailable && found?.warnings.count == 1, "\(list)")
