@@ -112,6 +112,9 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(name: "MBusTests", dependencies: ["MBus", "Wire", "TestSupport"], swiftSettings: testing),
         .testTarget(
+            name: "SMLTests", dependencies: ["SML", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
+            swiftSettings: testing),
+        .testTarget(
             name: "MeteringTests",
             dependencies: ["Metering", "Configuration", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
             swiftSettings: testing),

@@ -14,6 +14,17 @@ public enum Hex {
         return String(decoding: text, as: UTF8.self)
     }
 
+    /// The same for an array: the way that decoders take for every octet string.
+    public static func string(_ bytes: [UInt8]) -> String {
+        var text: [UInt8] = []
+        text.reserveCapacity(2 * bytes.count)
+        for byte in bytes {
+            text.append(alphabet[Int(byte >> 4)])
+            text.append(alphabet[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
     /// Reads pairs of digits; blanks and line ends between digits are skipped.
     ///
     /// - Returns: nil for any other character and for an odd number of digits.

@@ -31,12 +31,24 @@ public enum Checksum {
         return result
     }
 
+    /// Eight bytes at a time: table k says what a byte leaves behind when k bytes follow it.
     private static func reflected(_ bytes: RawSpan, initial: UInt16, table: [UInt16]) -> UInt16 {
         var crc = initial
         let table = table.span
-        for i in 0..<bytes.byteCount {
-            let index = Int(UInt8(truncatingIfNeeded: crc) ^ bytes[byte: i])
-            crc = crc >> 8 ^ table[index]
+        var index = 0
+        while index <= bytes.byteCount - 8 {
+            // In bounds: checked in the line above. Every bit pattern of an integer is valid.
+            var word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self).littleEndian
+            word ^= UInt64(crc)
+            crc = 0
+            for position in 0..<8 {
+                crc ^= table[(7 - position) << 8 | Int(UInt8(truncatingIfNeeded: word >> UInt64(8 * position)))]
+            }
+            index += 8
+        }
+        while index < bytes.byteCount {
+            crc = crc >> 8 ^ table[Int(UInt8(truncatingIfNeeded: crc) ^ bytes[byte: index])]
+            index += 1
         }
         return crc
     }
@@ -44,10 +56,16 @@ public enum Checksum {
     private static let ccittTable = table(polynomial: 0x8408)
     private static let arcTable = table(polynomial: 0xA001)
 
+    /// Eight tables of 256, one behind the other.
     private static func table(polynomial: UInt16) -> [UInt16] {
-        (0..<256).map { byte in
+        var table = (0..<256).map { byte in
             (0..<8).reduce(UInt16(byte)) { crc, _ in crc & 1 == 1 ? crc >> 1 ^ polynomial : crc >> 1 }
         }
+        for index in 256..<(8 * 256) {
+            let before = table[index - 256]
+            table.append(before >> 8 ^ table[Int(before & 0xFF)])
+        }
+        return table
     }
 }
 

@@ -24,4 +24,8 @@ public enum Limits {
     public static let p1Telegram = 16 * 1024
     /// One line of a P1 telegram: a message of 1024 characters as hexadecimal digits, with room.
     public static let p1Line = 4096
+    /// One SML file, escape sequences included. Meters send 200 bytes to 1 KiB.
+    public static let smlFile = 32 * 1024
+    /// Nesting of SML lists.
+    public static let smlDepth = 16
 }

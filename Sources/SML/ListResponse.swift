@@ -1,0 +1,151 @@
+import OBIS
+import Wire
+
+/// Reads the content of a GetList response, tag 0701 (SML 1.04, SML_GetList.Res), into a telegram.
+///
+///     77 | client id | server id | list name | sensor time | list of entries | signature | gateway time
+///     entry: 77 | name, 6 octets | status | time | unit | scaler | value | signature
+///
+/// Everything but the server id, the names and the entries themselves may be left out (`01`).
+struct ListResponse {
+    private(set) var telegram = Telegram()
+    private(set) var quirks = Quirks()
+
+    init(_ reader: inout WireReader) throws(WireError) {
+        try Element.list(of: 7, &reader)
+        try Element.skip(&reader)
+        if let octets = try Element.octets(&reader) { identify(ServerID(octets)) }
+        telegram.list = try Element.octets(&reader).map { Hex.string($0) }
+        telegram.meterTime = try SensorTime(&reader, omitsChoice: quirks.omitsTimeChoice).instant
+        try readEntries(&reader)
+        try Element.skip(&reader)
+        try Element.skip(&reader)
+        completeIdentity()
+    }
+
+    private mutating func identify(_ server: ServerID) {
+        quirks = Quirks(server)
+        telegram.meter = MeterIdentity(
+            id: server.identification, manufacturer: server.manufacturer, medium: server.medium)
+    }
+
+    private mutating func readEntries(_ reader: inout WireReader) throws(WireError) {
+        let start = reader.offset
+        let list = try Element.next(&reader)
+        guard list.kind == .list else { throw WireError(.malformed, "no list of values", offset: start) }
+        guard list.count <= Limits.registers else {
+            throw WireError(.limit, "more than \(Limits.registers) values", offset: start)
+        }
+        telegram.registers.reserveCapacity(list.count)
+        for _ in 0..<list.count { try readEntry(&reader) }
+    }
+
+    private mutating func readEntry(_ reader: inout WireReader) throws(WireError) {
+        try Element.list(of: 7, &reader)
+        let name = try Self.name(&reader)
+        try Element.skip(&reader)
+        let time = try SensorTime(&reader, omitsChoice: quirks.omitsTimeChoice).instant
+        let unit = try Element.unsigned(&reader).flatMap { UInt8(exactly: $0) }.flatMap { Unit(code: $0) }
+        let scaler = try Element.signed(&reader) ?? 0
+        let value = try readValue(name.code, &reader)
+        try Element.skip(&reader)
+        var register = Register(obis: name.code, printedCode: name.digits, value: value, time: time)
+        apply(scaler, unit, to: &register)
+        telegram.registers.append(register)
+    }
+
+    /// A name of other than six octets is no OBIS code; it stays as its hexadecimal digits.
+    private static func name(
+        _ reader: inout WireReader
+    ) throws(WireError) -> (code: ObisCode?, digits: String?) {
+        let start = reader.offset
+        let element = try Element.next(&reader)
+        guard element.kind == .octets else { throw WireError(.malformed, "a value without a name", offset: start) }
+        guard element.count == 6 else {
+            return (nil, element.isOmitted ? nil : Hex.string(try reader.bytes(element.count)))
+        }
+        let code = ObisCode(
+            try reader.uint8(), try reader.uint8(), try reader.uint8(), try reader.uint8(), try reader.uint8(),
+            try reader.uint8())
+        return (code, nil)
+    }
+
+    private mutating func apply(_ scaler: Int64, _ unit: Unit?, to register: inout Register) {
+        switch register.value {
+        case .number, .wide: register.wireValue = register.value
+        case .text, .flag, .time, .unavailable: break
+        }
+        guard let power = Int(exactly: scaler), (-Limits.scaler...Limits.scaler).contains(power) else {
+            telegram.warnings.append(
+                "\(register.code ?? "a value") has the impossible scaler \(scaler): left as sent")
+            return
+        }
+        register.scale(byPowerOfTen: power, unit: unit)
+    }
+
+    // MARK: Values
+
+    private mutating func readValue(
+        _ code: ObisCode?, _ reader: inout WireReader
+    ) throws(WireError) -> RegisterValue {
+        let element = try Element.next(&reader)
+        switch element.kind {
+        case .octets: return element.isOmitted ? .unavailable : .text(Octets.text(try reader.bytes(element.count)))
+        case .boolean:
+            guard element.count == 1 else {
+                throw WireError(.malformed, "a boolean of \(element.count) bytes", offset: reader.offset)
+            }
+            return .flag(try reader.uint8() != 0)
+        case .unsigned: return Self.number(try element.bits(&reader))
+        case .signed:
+            let bits = try element.bits(&reader)
+            let isUnsigned = quirks.marksPowerAsSigned && code == Quirks.power && element.count < 4
+            return isUnsigned ? Self.number(bits) : .number(FixedDecimal(element.signExtended(bits)))
+        case .list: return try chosenValue(code, element, &reader)
+        }
+    }
+
+    private static func number(_ bits: UInt64) -> RegisterValue {
+        Int64(exactly: bits).map { .number(FixedDecimal($0)) } ?? .wide("\(bits)")
+    }
+
+    /// `72 62 01 | time`: a value may itself be a time (SML 1.04, SML_ListType). Nothing else is known to be sent.
+    private mutating func chosenValue(
+        _ code: ObisCode?, _ list: Element, _ reader: inout WireReader
+    ) throws(WireError) -> RegisterValue {
+        let content = reader.offset
+        if list.count == 2, let choice = try? Element.unsigned(&reader), choice == 1,
+            let time = try? SensorTime(&reader, omitsChoice: quirks.omitsTimeChoice)
+        {
+            switch time {
+            case .none: return .unavailable
+            case .counter(let seconds): return Self.number(seconds)
+            case .instant(let time): return .time(time)
+            }
+        }
+        reader = reader.rewound(to: content)
+        try list.skipContent(&reader)
+        telegram.warnings.append("\(code?.description ?? "a value") has a value of an unknown kind: left out")
+        return .unavailable
+    }
+
+    // MARK: Identity
+
+    /// What the server id does not say, from the registers: the maker's letters, and the medium that codes belong to.
+    private mutating func completeIdentity() {
+        if telegram.meter.manufacturer == nil {
+            let maker = telegram.registers.first { $0.obis.map(Self.makers.contains) ?? false }
+            if case .text(let letters)? = maker?.value, letters.utf8.count == 3,
+                letters.utf8.allSatisfy({ (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) })
+            {
+                telegram.meter.manufacturer = letters
+            }
+        }
+        if telegram.meter.medium == nil, telegram.registers.contains(where: { $0.obis?.a == 1 }) {
+            telegram.meter.medium = .electricity
+        }
+    }
+
+    /// The maker's letters, of newer and of older meters.
+    private static let makers = [ObisCode(1, 0, 96, 50, 1, 1), ObisCode(129, 129, 199, 130, 3)]
+}
