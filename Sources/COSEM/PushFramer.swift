@@ -76,7 +76,7 @@ struct PushFramer: Framer {
     private mutating func step() -> Step {
         if isAtBurstStart {
             if let step = wrapperMessage() { return step }
-            if startsBareMessage { return bareMessage() }
+            if startsBareMessage(at: 0) { return bareMessage() }
         }
         switch buffer[0] {
         case HDLCFrame.flag: return flag()
@@ -132,6 +132,11 @@ struct PushFramer: Framer {
             return reject(WireError(.truncated, "the frame ends after \(buffer.count) bytes"))
         case .none(let isHeader):
             guard isHeader, buffer.streamOffset >= claimed else {
+                // A flag that was left from a burst before this one.
+                if isAtBurstStart, startsMessage(at: 1) {
+                    buffer.consume(1)
+                    return .output(.noise(1))
+                }
                 // The closing flag of a frame, or one inside of a damaged one.
                 return isAtBurstStart || buffer.streamOffset < claimed ? noise(from: 1) : spareFlag()
             }
@@ -180,9 +185,13 @@ struct PushFramer: Framer {
 
     // MARK: Messages without frames
 
-    private var startsBareMessage: Bool {
-        switch buffer[0] {
-        case 0xE6: buffer[1] == nil || buffer[1] == 0xE7 || buffer[1] == 0xE6
+    private func startsMessage(at index: Int) -> Bool {
+        startsBareMessage(at: index) || (buffer[index] == 0 && buffer[index + 1] == 1)
+    }
+
+    private func startsBareMessage(at index: Int) -> Bool {
+        switch buffer[index] {
+        case 0xE6: buffer[index + 1] == nil || buffer[index + 1] == 0xE7 || buffer[index + 1] == 0xE6
         case DataNotification.tag, GeneralCiphering.tag, GeneralBlock.tag: true
         default: false
         }

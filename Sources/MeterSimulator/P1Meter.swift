@@ -24,17 +24,24 @@ public struct P1Meter: Sendable {
         public var hasGasMeter: Bool
         /// `auto` is what the version has.
         public var checksum: P1Checksum
+        /// Nil: not encrypted.
+        public var encryptionKey: Secret?
+        /// Nil with an encryption key: encrypted without a tag.
+        public var authenticationKey: Secret?
         /// What goes wrong.
         public var faults: Faults
 
         public init(
             version: Version = .v50, serial: String = "E0012345678901234", hasGasMeter: Bool = true,
-            checksum: P1Checksum = .auto, faults: Faults = Faults()
+            checksum: P1Checksum = .auto, encryptionKey: Secret? = nil, authenticationKey: Secret? = nil,
+            faults: Faults = Faults()
         ) {
             self.version = version
             self.serial = serial
             self.hasGasMeter = hasGasMeter
             self.checksum = checksum
+            self.encryptionKey = encryptionKey
+            self.authenticationKey = authenticationKey
             self.faults = faults
         }
     }
@@ -50,8 +57,12 @@ public struct P1Meter: Sendable {
     public let configuration: Configuration
     private var telegrams = 0
 
-    public init(configuration: Configuration) {
+    private var counter: UInt32
+
+    /// - Parameter counter: the first invocation counter.
+    public init(configuration: Configuration, counter: UInt32 = 1) {
         self.configuration = configuration
+        self.counter = counter
     }
 
     /// The bytes of the next telegram.
@@ -66,6 +77,14 @@ public struct P1Meter: Sendable {
         let text = ([identification, ""] + lines).map { $0 + "\r\n" }.joined() + "!"
         var bytes = Array(text.utf8)
         bytes += Array((check(bytes) + "\r\n").utf8)
+        if let encryptionKey = configuration.encryptionKey {
+            bytes = GeneralGloCiphering(
+                manufacturer: Array(identification.utf8.dropFirst().prefix(3)).map { $0 & 0xDF },
+                serial: configuration.serial, encryptionKey: encryptionKey,
+                authenticationKey: configuration.authenticationKey
+            ).encrypt(bytes, counter: counter)
+            counter &+= 1
+        }
         damage(&bytes)
         return bytes
     }

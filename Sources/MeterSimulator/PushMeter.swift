@@ -1,5 +1,4 @@
 import COSEM
-import Crypto
 import MBus
 import OBIS
 
@@ -89,10 +88,18 @@ public struct PushMeter: Sendable {
         pushes += 1
         defer { counter &+= 1 }
         let plain = notification(house, time: time)
-        let message = configuration.encryptionKey.map { encrypt(plain, with: $0) } ?? plain
+        let message = ciphering?.encrypt(plain, counter: counter) ?? plain
         var frames = frames(of: message)
         damage(&frames)
         return frames.flatMap { $0 } + configuration.carrier.pause
+    }
+
+    private var ciphering: GeneralGloCiphering? {
+        configuration.encryptionKey.map {
+            GeneralGloCiphering(
+                manufacturer: Self.manufacturer, serial: configuration.serial, encryptionKey: $0,
+                authenticationKey: configuration.authenticationKey)
+        }
     }
 
     // MARK: Content
@@ -104,7 +111,7 @@ public struct PushMeter: Sendable {
         case .pairs: pairs(house, time, &writer)
         case .bare: bare(house, &writer)
         }
-        let header = [0x0F] + Self.bigEndian(counter) + [12] + time.cosemOctets
+        let header = [0x0F] + GeneralGloCiphering.bigEndian(counter) + [12] + time.cosemOctets
         return header + writer.bytes
     }
 
@@ -165,30 +172,6 @@ public struct PushMeter: Sendable {
         writer.uint32(house.exported)
         for angle in [0, 240, 120] { writer.uint16(angle) }
         writer.octets(Array(configuration.serial.utf8))
-    }
-
-    // MARK: Ciphering
-
-    /// General-glo-ciphering under suite 0, with a tag where there is an authentication key.
-    private func encrypt(_ plain: [UInt8], with key: Secret) -> [UInt8] {
-        let title =
-            Self.manufacturer + [0x67, 0x72]
-            + Self.bigEndian(UInt32(truncatingIfNeeded: configuration.serial.hashed)).suffix(3)
-        let control: UInt8 = configuration.authenticationKey == nil ? 0x20 : 0x30
-        var associated: [UInt8] = []
-        configuration.authenticationKey?.withBytes { associated = [control] + $0 }
-        guard let nonce = try? AES.GCM.Nonce(data: title + Self.bigEndian(counter)),
-            let sealed = try? key.withBytes({
-                try AES.GCM.seal(plain, using: SymmetricKey(data: $0), nonce: nonce, authenticating: associated)
-            })
-        else { return plain }
-        let tag = associated.isEmpty ? [] : Array(sealed.tag.prefix(12))
-        let content = [control] + Self.bigEndian(counter) + [UInt8](sealed.ciphertext) + tag
-        return [0xDB, UInt8(title.count)] + title + AxdrWriter.length(content.count) + content
-    }
-
-    private static func bigEndian(_ value: UInt32) -> [UInt8] {
-        (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
     }
 
     // MARK: Frames
@@ -266,12 +249,5 @@ extension MeterTime {
             UInt8(year >> 8), UInt8(year & 0xFF), UInt8(month), UInt8(day), weekday, UInt8(hour), UInt8(minute),
             UInt8(second), 0xFF, 0x80, 0x00, 0x00,
         ]
-    }
-}
-
-extension String {
-    /// A stable number made of the text (FNV-1a).
-    fileprivate var hashed: UInt64 {
-        utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 }

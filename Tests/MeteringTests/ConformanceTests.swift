@@ -48,7 +48,7 @@ struct ConformanceTests {
                 stride(from: 0, to: three.count, by: 7).map { Array(three[$0..<min($0 + 7, three.count)]) }, 3
             ),
         ]
-        for (name, chunks, count) in ways {
+        for (name, chunks, count) in ways where count == 1 || !recording.endsWithSilence {
             let findings = try Findings(recording, chunks)
             #expect(findings.telegrams == (0..<count).flatMap { _ in telegrams }, "\(name)")
             #expect(findings.errors.isEmpty, "\(name)")
@@ -85,6 +85,7 @@ struct ConformanceTests {
             #expect(isTold || count <= 1, "cut at \(count)")
             let silent = try Findings(recording, [part, recording.bytes], silences: [0])
             #expect(silent.telegrams.last == telegram, "cut at \(count), then silence")
+            guard !recording.isDelimited else { continue }
             let next = try Findings(recording, [part + recording.bytes])
             #expect(next.telegrams.last?.content == telegram.content, "cut at \(count), then the next")
         }
@@ -100,14 +101,14 @@ struct ConformanceTests {
                 var bytes = recording.bytes
                 bytes[index] ^= 1 << bit
                 let findings = try Findings(recording, [bytes, recording.bytes], silences: [0])
-                let isRight = findings.telegrams.allSatisfy { $0.content == content } && findings.telegrams.count <= 2
-                #expect(isRight, "byte \(index), bit \(bit)")
+                let isRight = findings.telegrams.allSatisfy { $0.content == content } || !recording.hasCheck
+                #expect(isRight && findings.telegrams.count <= 2, "byte \(index), bit \(bit)")
                 #expect(findings.telegrams.last == telegram, "byte \(index), bit \(bit)")
                 if findings.telegrams.count == 2 { unharmed += 1 }
             }
         }
         // Flags, what stands before the protected part, and parity bits.
-        #expect(unharmed < 2 * recording.bytes.count)
+        #expect(unharmed < 2 * recording.bytes.count || !recording.hasCheck)
     }
 
     /// More than a link may hold, of everything that might look like a beginning.

@@ -14,6 +14,14 @@ struct Recording: Sendable, CustomStringConvertible {
     let bytes: [UInt8]
     /// What stands between two messages of a good line.
     var pause: [UInt8] = []
+    /// Whether the message has a check that notices every single flipped bit.
+    var hasCheck = true
+    /// Whether nothing but the silence behind it ends the message.
+    var endsWithSilence = false
+    /// Whether the link itself tells where a damaged message ends: a datagram, a connection, silence.
+    var isDelimited = false
+    /// What the decoder says of a whole message, where it cannot be sure of it.
+    var warnings = 0
 
     var description: String { "\(protocolName), \(name)" }
 
@@ -29,7 +37,7 @@ struct Recording: Sendable, CustomStringConvertible {
 
 /// What the simulator says in each protocol. A protocol without an entry fails the conformance suite.
 enum Recordings {
-    static let all: [Recording] = pushes + readouts
+    static let all: [Recording] = pushes + carriers + readouts + telegrams + files
 
     // MARK: Pushes
 
@@ -41,11 +49,12 @@ enum Recordings {
     }
 
     static func push(
-        _ list: PushMeter.List, _ name: String, _ encryption: Secret? = nil, _ authentication: Secret? = nil
+        _ list: PushMeter.List, _ name: String, _ encryption: Secret? = nil, _ authentication: Secret? = nil,
+        carrier: PushMeter.Carrier = .hdlc
     ) -> Recording {
         var meter = PushMeter(
             configuration: PushMeter.Configuration(
-                list: list, encryptionKey: encryption, authenticationKey: authentication),
+                list: list, carrier: carrier, encryptionKey: encryption, authenticationKey: authentication),
             counter: 0x123)
         let bytes = meter.push(Household(seed: 7), time: MeterTime(localSeconds: 1_768_480_496))
         let profile =
@@ -55,10 +64,52 @@ enum Recordings {
             case .bare: "lg-e450-burgenland"
             }
         return Recording(
-            protocolName: "dlms-push", name: "\(list.rawValue) \(name)",
+            protocolName: "dlms-push", name: "\(list.rawValue) \(name) \(carrier.rawValue)",
             settings: ProtocolSettings(
                 profile: ShippedProfiles.named(profile), encryptionKey: encryption, authenticationKey: authentication),
-            bytes: Array(bytes.dropLast(PushMeter.beat.count)), pause: PushMeter.beat)
+            bytes: Array(bytes.dropLast(carrier.pause.count)), pause: carrier.pause,
+            // Frames have checks; without one, a tag is the only check.
+            hasCheck: ![.wrapper, .llc, .apdu].contains(carrier) || authentication != nil,
+            endsWithSilence: carrier.endsWithSilence,
+            isDelimited: carrier.endsWithSilence || carrier == .wrapper)
+    }
+
+    private static let carriers: [Recording] = PushMeter.Carrier.allCases.filter { $0 != .hdlc }.flatMap { carrier in
+        [
+            push(.objects, "plain", carrier: carrier),
+            push(.pairs, "30", encryptionKey, authenticationKey, carrier: carrier),
+        ]
+    }
+
+    // MARK: Telegrams
+
+    private static let telegrams: [Recording] =
+        P1Meter.Version.allCases.map { telegram($0) } + [
+            telegram(.v50, encrypted: true)
+        ]
+
+    static func telegram(_ version: P1Meter.Version, encrypted: Bool = false) -> Recording {
+        var meter = P1Meter(
+            configuration: P1Meter.Configuration(
+                version: version, encryptionKey: encrypted ? encryptionKey : nil,
+                authenticationKey: encrypted ? authenticationKey : nil))
+        return Recording(
+            protocolName: "dsmr-p1", name: "\(version.rawValue)\(encrypted ? " encrypted" : "")",
+            settings: ProtocolSettings(
+                encryptionKey: encrypted ? encryptionKey : nil, authenticationKey: encrypted ? authenticationKey : nil),
+            bytes: meter.telegram(
+                Household(seed: 7), time: MeterTime(localSeconds: 1_768_480_496), isSummer: false),
+            // DSMR 2.2 has none.
+            hasCheck: version != .v22)
+    }
+
+    // MARK: SML
+
+    private static let files: [Recording] = [("EMH", false), ("HLY", true)].map { maker, usesKermit in
+        var meter = SMLMeter(configuration: SMLMeter.Configuration(manufacturer: maker, usesKermit: usesKermit))
+        return Recording(
+            protocolName: "sml", name: maker, settings: ProtocolSettings(),
+            bytes: meter.push(Household(seed: 7), time: MeterTime(localSeconds: 1_768_480_496)))
     }
 
     // MARK: Readouts
