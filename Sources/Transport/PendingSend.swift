@@ -1,12 +1,17 @@
 import NIOCore
 
-/// Something that waits for the other side: it ends once, by its success or failure, by the end of patience, or with
+/// Something sent that waits for the other side: it ends once, by its success or failure, by the end of patience, or with
 /// the task that waits.
 struct PendingSend: Sendable {
     /// How long a line may take no bytes.
     static let patience = TimeAmount.seconds(10)
 
     let promise: EventLoopPromise<Void>
+
+    /// One whose sender is patient for itself.
+    init(on loop: any EventLoop) {
+        promise = loop.makePromise(of: Void.self)
+    }
 
     /// - Parameters:
     ///   - expired: the error when the patience ends first.
@@ -15,9 +20,8 @@ struct PendingSend: Sendable {
         on loop: any EventLoop, until deadline: NIODeadline, expired: TransportError,
         expire: @escaping @Sendable (TransportError) -> Void = { _ in }
     ) {
-        let promise = loop.makePromise(of: Void.self)
-        self.promise = promise
-        let expiry = loop.scheduleTask(deadline: deadline) {
+        self.init(on: loop)
+        let expiry = loop.scheduleTask(deadline: deadline) { [promise] in
             promise.fail(expired)
             expire(expired)
         }
