@@ -6,10 +6,10 @@ import Synchronization
 final class PacedWarning: Sendable {
     private struct State {
         var total = 0
-        var quietUntil: NIODeadline?
+        var quietUntil: ContinuousClock.Instant?
     }
 
-    static let pause = TimeAmount.minutes(1)
+    static let pause = Duration.seconds(60)
 
     private let logger: Logger
     private let sentence: Logger.Message
@@ -26,7 +26,7 @@ final class PacedWarning: Sendable {
     var total: Int { state.withLock { $0.total } }
 
     /// - Parameter source: whose fault it was.
-    func count(_ source: SocketAddress?, at now: NIODeadline = .now()) {
+    func count(_ source: SocketAddress?, at now: ContinuousClock.Instant = .now) {
         let total: Int? = state.withLock { state in
             state.total += 1
             if let quietUntil = state.quietUntil, now < quietUntil { return nil }

@@ -183,7 +183,7 @@ func untilFree(_ port: Int, _ kind: ListenAddress.Kind) async throws {
     while true {
         do {
             return await (try await LinkOpener().open(endpoint, logger: logger)).close()
-        } catch where error.code == .busy {
+        } catch  where error.code == .busy {
             await Task.yield()
         }
     }

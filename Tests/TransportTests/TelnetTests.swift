@@ -21,22 +21,30 @@ struct TelnetDecoderTests {
         Case("data", [1, 2, 3], data: [1, 2, 3]),
         Case("an escaped FF", [1, 255, 255, 2], data: [1, 255, 2]),
         Case("escaped FFs", [255, 255, 255, 255], data: [255, 255]),
-        Case("options", [7, 255, 251, 0, 255, 252, 1, 255, 253, 44, 255, 254, 255, 8], data: [7, 8],
+        Case(
+            "options", [7, 255, 251, 0, 255, 252, 1, 255, 253, 44, 255, 254, 255, 8], data: [7, 8],
             [.option(.will, 0), .option(.wont, 1), .option(.do, 44), .option(.dont, 255)]),
-        Case("a subnegotiation", [1, 255, 250, 44, 101, 0, 0, 1, 44, 255, 240, 2], data: [1, 2],
+        Case(
+            "a subnegotiation", [1, 255, 250, 44, 101, 0, 0, 1, 44, 255, 240, 2], data: [1, 2],
             [.subnegotiation([44, 101, 0, 0, 1, 44])]),
-        Case("an escaped FF in a subnegotiation", [255, 250, 44, 106, 255, 255, 255, 240],
+        Case(
+            "an escaped FF in a subnegotiation", [255, 250, 44, 106, 255, 255, 255, 240],
             [.subnegotiation([44, 106, 255])]),
-        Case("an end without a beginning, and commands without meaning",
+        Case(
+            "an end without a beginning, and commands without meaning",
             [255, 240, 1, 255, 241, 255, 246, 255, 249, 255, 0, 2], data: [1, 2]),
         Case("an empty subnegotiation", [255, 250, 255, 240, 1], data: [1]),
-        Case("a subnegotiation whose end was lost", [255, 250, 44, 1, 255, 251, 0, 9], data: [9],
+        Case(
+            "a subnegotiation whose end was lost", [255, 250, 44, 1, 255, 251, 0, 9], data: [9],
             [.option(.will, 0)]),
-        Case("a subnegotiation in another", [255, 250, 44, 1, 255, 250, 44, 2, 255, 240],
+        Case(
+            "a subnegotiation in another", [255, 250, 44, 1, 255, 250, 44, 2, 255, 240],
             [.subnegotiation([44, 2])]),
-        Case("a subnegotiation that is too long",
+        Case(
+            "a subnegotiation that is too long",
             [255, 250] + [UInt8](repeating: 5, count: Limits.telnetSubnegotiation + 1) + [255, 240, 3], data: [3]),
-        Case("the longest subnegotiation",
+        Case(
+            "the longest subnegotiation",
             [255, 250] + [UInt8](repeating: 5, count: Limits.telnetSubnegotiation) + [255, 240],
             [.subnegotiation([UInt8](repeating: 5, count: Limits.telnetSubnegotiation))]),
         Case("the beginning of a command at the end", [1, 255], data: [1]),
