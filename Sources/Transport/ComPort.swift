@@ -82,8 +82,8 @@ extension ComPort.Setting: CustomStringConvertible {
         case .setBaudRate: return "\(number) baud"
         case .setDataSize: return "\(number) data bits"
         case .setParity:
-            let names = ["unknown", "no", "odd", "even", "mark", "space"]
-            return "\(number < names.count ? names[Int(number)] : "unknown") parity"
+            let names: [UInt64: String] = [1: "no", 2: "odd", 3: "even", 4: "mark", 5: "space"]
+            return "\(names[number] ?? "unknown") parity"
         case .setStopSize: return number == 3 ? "1.5 stop bits" : number == 1 ? "1 stop bit" : "\(number) stop bits"
         case .setControl: return number == 1 ? "no flow control" : "flow control"
         case .purgeData: return "purged data"

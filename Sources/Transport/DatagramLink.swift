@@ -4,9 +4,10 @@ import Wire
 
 /// A link over a UDP socket: to one peer, or to whoever of the allowed calls.
 ///
-/// The socket is bound and never connected. A connected one is told of the network's refusals (ICMP), which come from
-/// anybody and close the channel, some of them fatally; to an unconnected one they do not exist. So a push meter's
-/// link does not end while its meter is restarted, and a datagram to a port that nobody has is lost like any other.
+/// The socket is bound and never connected. The kernel tells a connected one of the network's refusals (ICMP), which
+/// anybody can forge, and to NIO one of those with nothing to read behind it (`administratively prohibited`) is a
+/// programming error that stops the program. An unconnected socket is not told. So the link of a push meter also does
+/// not end while its meter restarts, and a datagram to a port that nobody has is lost like any other.
 package final class DatagramLink: Link {
     private let channel: any Channel
     private let feed: LinkFeed

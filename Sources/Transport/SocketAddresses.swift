@@ -21,10 +21,7 @@ extension SocketAddress {
     }
 
     /// `192.0.2.1:4059`, `[fd00::1]:4059`.
-    var text: String {
-        let address = ipAddress ?? "?"
-        return (address.contains(":") ? "[\(address)]" : address) + ":\(port ?? 0)"
-    }
+    var text: String { Endpoint.authority(ipAddress ?? "", port ?? 0) }
 
     /// The first address of a host by name or number, `fe80::1%eth0` as well. Asks the name service, which may take
     /// seconds, on a thread of its own.

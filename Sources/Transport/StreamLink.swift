@@ -3,7 +3,7 @@ import NIOPosix
 import Synchronization
 import Wire
 
-/// A link over a NIO channel: a serial port or a TCP connection.
+/// A link over a NIO channel: a serial port, a TCP connection, or a serial port behind one.
 package final class StreamLink: Link {
     private let channel: any Channel
     private let feed: LinkFeed

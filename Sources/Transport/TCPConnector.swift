@@ -1,6 +1,7 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import Wire
 
 extension StreamLink {
     /// Connects to a TCP server, by IPv6 or IPv4.
@@ -59,7 +60,7 @@ struct HostName: Sendable {
     init(scheme: String, host: String, port: Int) throws(TransportError) {
         self.host = host
         self.port = port
-        text = host.contains(":") ? "\(scheme)://[\(host)]:\(port)" : "\(scheme)://\(host):\(port)"
+        text = "\(scheme)://\(Endpoint.authority(host, port))"
         guard !host.isEmpty, (1...65535).contains(port) else {
             throw TransportError(.configuration, "\(text) is no address; write `host:port` with a port from 1 to 65535")
         }

@@ -100,7 +100,8 @@ extension Endpoint: CustomStringConvertible {
         }
     }
 
-    fileprivate static func authority(_ host: String, _ port: Int) -> String {
+    /// `gateway:10001`, `[fd00::1]:10001`.
+    package static func authority(_ host: String, _ port: Int) -> String {
         host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }
