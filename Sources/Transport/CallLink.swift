@@ -45,7 +45,7 @@ package final class CallLink: Link {
                 .serverChannelOption(.maxMessagesPerRead, value: 1)
                 .serverChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
-                        if isV6 { try channel.syncOptions?.setOption(.dualStack, value: 0) }
+                        if isV6 { try channel.syncOptions?.setOption(.v6Only, value: 0) }
                         try channel.syncOptions.map(StreamLink.boundReceiveBuffer)
                         try channel.pipeline.syncOperations.addHandler(
                             Doorkeeper(

@@ -3,7 +3,8 @@ import Wire
 /// The client's side of telnet with the COM-PORT option (RFC 2217), without input or output of its own: bytes from
 /// the server in; data, bytes for the server and findings out.
 ///
-/// A server cannot make it talk without end: each side of an option changes at most twice, on and off for ever.
+/// BINARY and SUPPRESS-GO-AHEAD are asked for and not insisted on: a message's own check finds out a server that
+/// changes bytes. A server cannot make this side talk without end: each side of an option changes at most twice, on and off for ever.
 package struct ComPortClient: Sendable {
     /// What the server said about the serial port.
     package enum Finding: Sendable, Equatable {
@@ -26,10 +27,10 @@ package struct ComPortClient: Sendable {
     /// Whether the server takes settings.
     package private(set) var isAgreed = false
     private var decoder = TelnetDecoder()
-    /// What the server may do (WILL), and what it may ask of this side (DO).
-    /// A server that offers the serial port itself is welcome to.
+    /// What the server does (WILL). One that offers the serial port itself is welcome to.
     private var theirs = OptionTable(
         wanted: [Telnet.Option.binary, Telnet.Option.suppressGoAhead], welcome: Telnet.Option.comPort)
+    /// What it asks of this side (DO).
     private var ours = OptionTable(
         wanted: [Telnet.Option.comPort, Telnet.Option.binary, Telnet.Option.suppressGoAhead])
     /// Settings to be sent when the option is agreed on.

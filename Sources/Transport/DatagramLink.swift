@@ -1,5 +1,4 @@
 import NIOCore
-import Synchronization
 import Wire
 
 /// A link over a UDP socket: to one peer, or to whoever of the allowed calls.
@@ -76,96 +75,5 @@ extension StreamName {
             TransportError(.unreachable, "cannot send to \(addressee.text): \(ErrorNumber(error.errnoCode).text)")
         default: lost(error)
         }
-    }
-}
-
-/// Whom a datagram socket talks with.
-final class Correspondents: Sendable {
-    enum Rule: Sendable {
-        case peer(SocketAddress)
-        case networks([AddressRange])
-    }
-
-    let refused: PacedWarning
-    let dropped: PacedWarning
-    private let rule: Rule
-    private let newest: Mutex<SocketAddress?>
-
-    init(_ rule: Rule, refused: PacedWarning, dropped: PacedWarning) {
-        self.rule = rule
-        self.refused = refused
-        self.dropped = dropped
-        newest =
-            switch rule {
-            case .peer(let peer): Mutex(peer)
-            case .networks: Mutex(nil)
-            }
-    }
-
-    /// Whom to send to; nil when nobody has called yet.
-    var addressee: SocketAddress? { newest.withLock { $0 } }
-
-    /// Whether a datagram from there is taken.
-    func admit(_ source: SocketAddress) -> Bool {
-        switch rule {
-        case .peer(let peer): return source == peer
-        case .networks(let networks):
-            guard networks.contain(source) else { return false }
-            newest.withLock { $0 = source }
-            return true
-        }
-    }
-}
-
-extension [AddressRange] {
-    func contain(_ source: SocketAddress) -> Bool {
-        let address = source.addressBytes
-        return contains { $0.contains(address) }
-    }
-}
-
-/// Takes datagrams into a feed, one by one.
-final class DatagramHandler: ChannelDuplexHandler {
-    typealias InboundIn = AddressedEnvelope<ByteBuffer>
-    typealias OutboundIn = AddressedEnvelope<ByteBuffer>
-
-    private let feed: LinkFeed
-    private let name: StreamName
-    private let correspondents: Correspondents
-    private var lastError: (any Error)?
-
-    init(feed: LinkFeed, name: StreamName, correspondents: Correspondents) {
-        self.feed = feed
-        self.name = name
-        self.correspondents = correspondents
-    }
-
-    /// A socket that cannot be bound would stay open.
-    func bind(context: ChannelHandlerContext, to address: SocketAddress, promise: EventLoopPromise<Void>?) {
-        let (channel, bound) = (context.channel, promise ?? context.eventLoop.makePromise())
-        bound.futureResult.whenFailure { _ in channel.close(promise: nil) }
-        context.bind(to: address, promise: bound)
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let envelope = unwrapInboundIn(data)
-        guard correspondents.admit(envelope.remoteAddress) else {
-            return correspondents.refused.count(envelope.remoteAddress)
-        }
-        // An empty one says nothing.
-        guard envelope.data.readableBytes > 0 else { return }
-        if !feed.offer(Array(envelope.data.readableBytesView), endsBurst: true) {
-            correspondents.dropped.count(envelope.remoteAddress)
-        }
-    }
-
-    /// The channel closes itself where it cannot go on.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        lastError = error
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        feed.finish(name.lost(lastError))
-        context.fireChannelInactive()
     }
 }

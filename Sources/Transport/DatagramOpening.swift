@@ -49,7 +49,7 @@ extension DatagramLink {
                         let options = channel.syncOptions
                         try options?.setOption(
                             .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Limits.linkBuffer))
-                        if isV6 { try options?.setOption(.dualStack, value: 0) }
+                        if isV6 { try options?.setOption(.v6Only, value: 0) }
                         try channel.pipeline.syncOperations.addHandler(
                             DatagramHandler(feed: feed, name: .socket(name), correspondents: correspondents))
                     }
@@ -58,29 +58,4 @@ extension DatagramLink {
         }
         return DatagramLink(channel: channel, feed: feed, name: .socket(name), correspondents: correspondents)
     }
-}
-
-/// Binds a socket to the first address that the machine has.
-struct Binding {
-    let name: String
-
-    func first(
-        of candidates: [SocketAddress], _ bind: (SocketAddress) -> EventLoopFuture<any Channel>
-    ) async throws(TransportError) -> any Channel {
-        var failure: (any Error)?
-        for candidate in candidates {
-            do {
-                return try await bind(candidate).get()
-            } catch {
-                failure = error
-                guard BindProblem.isMissingFamily(error) else { break }
-            }
-        }
-        throw BindProblem(name: name).error(failure ?? ChannelError.unknownLocalAddress)
-    }
-}
-
-extension ChannelOption where Self == ChannelOptions.Types.SocketOption {
-    /// Zero: a socket of IPv6 takes IPv4 as well, whatever the system's default is.
-    static var dualStack: Self { Self(level: .ipv6, name: .ipv6_v6only) }
 }
