@@ -4,7 +4,8 @@ import Wire
 /// the server in; data, bytes for the server and findings out.
 ///
 /// BINARY and SUPPRESS-GO-AHEAD are asked for and not insisted on: a message's own check finds out a server that
-/// changes bytes. A server cannot make this side talk without end: each side of an option changes at most twice, on and off for ever.
+/// changes bytes. A server cannot make this side talk without end: an option of either side changes at most twice, on,
+/// and off for ever.
 package struct ComPortClient: Sendable {
     /// What the server said about the serial port.
     package enum Finding: Sendable, Equatable {
