@@ -9,16 +9,18 @@ public protocol Link: Sendable {
     /// the reading task is cancelled, and throws when the line is lost.
     var inbound: LinkInbound { get }
 
-    /// Sends bytes and returns when the last bit has left the port (a serial port), or when the kernel
-    /// has them (TCP). A file takes them and does nothing.
+    /// Sends bytes and returns when the last bit has left the port (a serial port, here or behind a server), or
+    /// when the kernel has them (TCP, UDP). UDP sends them as one datagram. Where meters call, they go to the one that
+    /// is connected, or that sent the newest datagram. A file takes them and does nothing.
     ///
     /// - Throws: `timeout` when the line takes no bytes for ten seconds longer than it needs, and then the link
-    ///   is closed; `closed`, `cancelled`, `io`.
+    ///   is closed; `closed`, also when no meter has called; `unreachable`, `cancelled`, `io`.
     func send(_ bytes: [UInt8]) async throws(TransportError)
 
     /// Changes speed and format of a serial port after everything sent has left it. Nothing on other links.
     ///
-    /// - Throws: `configuration` when the port does not have these settings, `closed`, `io`.
+    /// - Throws: `configuration` when the port does not have these settings, `timeout` when a server does not confirm
+    ///   them, `closed`, `cancelled`, `io`.
     func setLine(_ line: LineSettings) async throws(TransportError)
 
     /// Closes the link, drops what waits on either way, and returns when the port is free for others.
@@ -30,7 +32,8 @@ public struct LinkInput: Sendable, Equatable {
     public var bytes: [UInt8]
     /// When the last of them was read from the port.
     public var arrivedAt: ContinuousClock.Instant
-    /// Whether a datagram, or the connection of a meter that calls, ends with the last of them.
+    /// Whether a datagram, or the connection of a meter that calls, ends with the last of them. A connection's end
+    /// may come alone, without bytes.
     public var endsBurst: Bool
 
     public init(bytes: [UInt8], arrivedAt: ContinuousClock.Instant, endsBurst: Bool = false) {

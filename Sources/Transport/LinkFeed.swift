@@ -35,16 +35,28 @@ public final class LinkFeed: Sendable {
     }
 
     /// Takes bytes over from the port.
-    public func push(_ bytes: [UInt8], at instant: ContinuousClock.Instant = .now) {
-        let input = LinkInput(bytes: bytes, arrivedAt: instant)
-        let (waiter, fits) = state.withLock { state in (state.push(input, limit: limit), state.bytes <= limit) }
-        waiter?.resume(returning: .success(input))
-        if fits {
-            demandIfRoom()
-        } else {
+    ///
+    /// - Parameter endsBurst: whether a datagram or a connection ends with them. Without bytes it marks the end of
+    ///   those before, once.
+    public func push(_ bytes: [UInt8], at instant: ContinuousClock.Instant = .now, endsBurst: Bool = false) {
+        if !offer(bytes, at: instant, endsBurst: endsBurst) {
             finish(TransportError(.io, "more than \(limit) bytes waited to be read; the link is given up"))
         }
     }
+
+    /// Takes bytes over from a port that cannot be made to wait.
+    ///
+    /// - Returns: false when they have no room and are dropped.
+    func offer(_ bytes: [UInt8], at instant: ContinuousClock.Instant = .now, endsBurst: Bool = false) -> Bool {
+        let input = LinkInput(bytes: bytes, arrivedAt: instant, endsBurst: endsBurst)
+        let (fits, waiter) = state.withLock { $0.offer(input, limit: limit) }
+        waiter?.resume(returning: .success(input))
+        if fits { demandIfRoom() }
+        return fits
+    }
+
+    /// Whether a whole read fits.
+    var hasRoom: Bool { state.withLock { $0.hasRoom } }
 
     /// Ends the stream. Only the first call counts.
     ///
@@ -94,6 +106,8 @@ extension LinkFeed {
         var peakBytes = 0
         var demand: (@Sendable () -> Void)?
         var isDemanded = false
+        /// Whether bytes were taken that a burst's end may follow.
+        var isBurstOpen = false
         var waiter: Waiter?
         var end: Outcome?
 
@@ -101,25 +115,33 @@ extension LinkFeed {
             self.highWater = highWater
         }
 
-        /// - Returns: the reader that gets the input at once; nil when it was stored.
-        mutating func push(_ input: LinkInput, limit: Int) -> Waiter? {
+        var hasRoom: Bool { bytes + LinkFeed.readSize <= highWater && waiting.count < Limits.linkPieces }
+
+        /// - Returns: whether the input fits, and the reader that gets it at once; nil when it was stored.
+        mutating func offer(_ input: LinkInput, limit: Int) -> (fits: Bool, waiter: Waiter?) {
             isDemanded = false
-            guard end == nil, !input.bytes.isEmpty else { return nil }
-            peakBytes = max(peakBytes, bytes + input.bytes.count)
-            if let waiter = takeWaiter() { return waiter }
-            bytes += input.bytes.count
-            if bytes <= limit { store(input) }
-            return nil
+            guard end == nil, !input.bytes.isEmpty || input.endsBurst && isBurstOpen else { return (true, nil) }
+            if waiter == nil, !store(input, limit: limit) { return (false, nil) }
+            isBurstOpen = !input.endsBurst
+            peakBytes = max(peakBytes, bytes, input.bytes.count)
+            return (true, takeWaiter())
         }
 
-        /// Small pieces are joined, so that the number of pieces is bounded as well.
-        private mutating func store(_ input: LinkInput) {
-            if let last = waiting.indices.last, waiting[last].bytes.count + input.bytes.count <= LinkFeed.readSize {
+        /// Small pieces of one burst are joined, so that the number of pieces is bounded as well.
+        private mutating func store(_ input: LinkInput, limit: Int) -> Bool {
+            guard bytes + input.bytes.count <= limit else { return false }
+            if let last = waiting.indices.last, !waiting[last].endsBurst,
+                waiting[last].bytes.count + input.bytes.count <= LinkFeed.readSize || input.bytes.isEmpty
+            {
                 waiting[last].bytes += input.bytes
-                waiting[last].arrivedAt = input.arrivedAt
+                waiting[last].endsBurst = input.endsBurst
+                if !input.bytes.isEmpty { waiting[last].arrivedAt = input.arrivedAt }
             } else {
+                guard waiting.count < Limits.linkPieces else { return false }
                 waiting.append(input)
             }
+            bytes += input.bytes.count
+            return true
         }
 
         mutating func next(_ newWaiter: Waiter) -> Outcome? {
@@ -140,7 +162,7 @@ extension LinkFeed {
         }
 
         mutating func takeDemand() -> (@Sendable () -> Void)? {
-            guard !isDemanded, end == nil, bytes + LinkFeed.readSize <= highWater else { return nil }
+            guard !isDemanded, end == nil, hasRoom else { return nil }
             isDemanded = demand != nil
             return demand
         }

@@ -39,6 +39,8 @@ final class StreamHandler: ChannelInboundHandler {
 package enum StreamName: Sendable {
     case serial(String)
     case tcp(String)
+    /// A socket that has no connection: datagrams, or one that meters call.
+    case socket(String)
 
     /// The line was open and is no more.
     func lost(_ error: (any Error)?) -> TransportError {
@@ -46,12 +48,18 @@ package enum StreamName: Sendable {
         return switch self {
         case .serial(let path): TransportError(.closed, "\(path) is gone, the adapter was probably unplugged\(detail)")
         case .tcp(let name): TransportError(.closed, "\(name) closed the connection\(detail)")
+        case .socket(let name): TransportError(.closed, "\(name) is closed\(detail)")
         }
+    }
+
+    var isSocket: Bool {
+        if case .serial = self { return false }
+        return true
     }
 
     var text: String {
         switch self {
-        case .serial(let text), .tcp(let text): text
+        case .serial(let text), .tcp(let text), .socket(let text): text
         }
     }
 }

@@ -3,12 +3,12 @@ import NIOPosix
 import Synchronization
 import Wire
 
-/// A link over a NIO channel: a serial port or a TCP connection.
+/// A link over a NIO channel: a serial port, a TCP connection, or a serial port behind one.
 package final class StreamLink: Link {
     private let channel: any Channel
     private let feed: LinkFeed
     private let name: StreamName
-    private let port: SerialPort?
+    private let port: (any LinePort)?
     /// When the channel and the port are closed.
     private let closed: EventLoopFuture<Void>
     private let transmission: Mutex<Transmission>
@@ -17,7 +17,9 @@ package final class StreamLink: Link {
     /// The most bytes that ever waited for the reader.
     package var peakBytes: Int { feed.peakBytes }
 
-    init(channel: any Channel, feed: LinkFeed, name: StreamName, port: SerialPort? = nil, line: LineSettings? = nil) {
+    init(
+        channel: any Channel, feed: LinkFeed, name: StreamName, port: (any LinePort)? = nil, line: LineSettings? = nil
+    ) {
         self.channel = channel
         self.feed = feed
         self.name = name
@@ -52,34 +54,30 @@ extension StreamLink {
         /// The newest send; done when its last bit has left.
         var newest: EventLoopFuture<Void>?
 
-        mutating func begin(_ count: Int, _ sent: EventLoopFuture<Void>) -> NIODeadline {
+        /// - Returns: the new send, and when its last bit leaves the port.
+        mutating func begin(
+            _ count: Int, _ makeSending: (_ expiry: NIODeadline) -> PendingSend
+        ) -> (PendingSend, idleAt: NIODeadline) {
             let nanoseconds = (line?.duration(ofCharacters: count) ?? .zero) / .nanoseconds(1)
             idleAt = max(idleAt, .now()) + .nanoseconds(Int64(nanoseconds))
-            newest = sent
-            return idleAt
+            let sending = makeSending(idleAt + PendingSend.patience)
+            newest = sending.promise.futureResult
+            return (sending, idleAt)
         }
     }
 
-    /// An adapter's own buffer is invisible to the kernel, so the time that the characters take is waited for as
-    /// well, and this much for the way to the adapter. A meter may answer at another speed after 20 ms (IEC
-    /// 62056-21, 6.3.14), by when the line must be set.
-    private static let margin = TimeAmount.milliseconds(5)
     private static let pollInterval = TimeAmount.milliseconds(2)
-    private static let patience = TimeAmount.seconds(10)
 
     package func send(_ bytes: [UInt8]) async throws(TransportError) {
         guard !bytes.isEmpty else { return }
-        let promise = channel.eventLoop.makePromise(of: Void.self)
-        let idleAt = transmission.withLock { $0.begin(bytes.count, promise.futureResult) }
-        let expiry = channel.eventLoop.scheduleTask(deadline: idleAt + Self.patience) { [self] in giveUp(promise) }
-        promise.futureResult.whenComplete { _ in expiry.cancel() }
+        let (sending, idleAt) = transmission.withLock { $0.begin(bytes.count, pendingSend) }
         channel.writeAndFlush(ByteBuffer(bytes: bytes)).whenComplete { [self] result in
             switch result {
-            case .success: awaitLastBit(promise, from: idleAt + Self.margin)
-            case .failure(let error): promise.fail(name.lost(error))
+            case .success: awaitLastBit(sending.promise, from: idleAt + (port?.margin ?? .zero))
+            case .failure(let error): sending.promise.fail(name.lost(error))
             }
         }
-        try await Self.wait(for: promise)
+        try await sending.value()
     }
 
     private func awaitLastBit(_ promise: EventLoopPromise<Void>, from deadline: NIODeadline) {
@@ -94,25 +92,11 @@ extension StreamLink {
     }
 
     /// A line that takes no bytes is of no use for the next ones either.
-    private func giveUp(_ promise: EventLoopPromise<Void>) {
-        let error = TransportError(.timeout, "\(name.text) takes no bytes; the link is given up")
-        promise.fail(error)
-        feed.finish(error)
-        channel.close(promise: nil)
-    }
-
-    /// A promise keeps its first answer, so cancelling loses against success.
-    private static func wait(for promise: EventLoopPromise<Void>) async throws(TransportError) {
-        do {
-            try await withTaskCancellationHandler {
-                try await promise.futureResult.get()
-            } onCancel: {
-                promise.fail(TransportError.cancelled)
-            }
-        } catch let error as TransportError {
-            throw error
-        } catch {
-            throw TransportError(.io, "sending failed: \(error)")
+    private func pendingSend(until expiry: NIODeadline) -> PendingSend {
+        let expired = TransportError(.timeout, "\(name.text) takes no bytes; the link is given up")
+        return PendingSend(on: channel.eventLoop, until: expiry, expired: expired) { [self] error in
+            feed.finish(error)
+            channel.close(promise: nil)
         }
     }
 }
@@ -124,7 +108,7 @@ extension StreamLink {
         guard let port else { return }
         // A failed send has told its own caller.
         if let newest = transmission.withLock({ $0.newest }) { try? await newest.get() }
-        try await BlockingCalls.run { () throws(TransportError) in try port.apply(line) }
+        try await port.setLine(line)
         transmission.withLock { $0.line = line }
     }
 }

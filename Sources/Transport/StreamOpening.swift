@@ -31,20 +31,27 @@ extension StreamLink {
     /// Sets up a channel before it is active: one read for each demand, and no larger than the feed reckons with.
     package static func prepare(_ channel: any Channel, _ feed: LinkFeed, name: StreamName) -> EventLoopFuture<Void> {
         channel.eventLoop.makeCompletedFuture {
-            let options = channel.syncOptions
-            try options?.setOption(.autoRead, value: false)
-            try options?.setOption(.maxMessagesPerRead, value: 1)
-            try options?.setOption(
-                .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: LinkFeed.readSize))
-            if case .tcp = name { try options.map(setUpSocket) }
+            try setOptions(channel, isSocket: name.isSocket)
             try channel.pipeline.syncOperations.addHandler(StreamHandler(feed: feed, name: name))
         }
     }
 
-    /// A dead host is noticed after a minute of silence. The kernel keeps twice the receive buffer, which a closing
-    /// connection hands over at once.
-    private static func setUpSocket(_ options: any NIOSynchronousChannelOptions) throws {
+    static func setOptions(_ channel: any Channel, isSocket: Bool = true) throws {
+        guard let options = channel.syncOptions else { return }
+        try options.setOption(.autoRead, value: false)
+        try options.setOption(.maxMessagesPerRead, value: 1)
+        try options.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: LinkFeed.readSize))
+        if isSocket { try setUpSocket(options) }
+    }
+
+    /// The kernel keeps twice the receive buffer, which a closing connection hands over at once.
+    static func boundReceiveBuffer(_ options: any NIOSynchronousChannelOptions) throws {
         try options.setOption(.socketOption(.so_rcvbuf), value: .init(LinkFeed.closingReserve / 2))
+    }
+
+    /// A dead host is noticed after a minute of silence.
+    private static func setUpSocket(_ options: any NIOSynchronousChannelOptions) throws {
+        try boundReceiveBuffer(options)
         try options.setOption(.socketOption(.so_keepalive), value: 1)
         try options.setOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: 30)
         try options.setOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: 10)

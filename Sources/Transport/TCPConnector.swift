@@ -1,22 +1,30 @@
 import Glibc
 import NIOCore
 import NIOPosix
+import Wire
 
 extension StreamLink {
     /// Connects to a TCP server, by IPv6 or IPv4.
     static func tcp(
         host: String, port: Int, group: any EventLoopGroup, timeout: TimeAmount = .seconds(10)
     ) async throws(TransportError) -> StreamLink {
-        let name = host.contains(":") ? "tcp://[\(host)]:\(port)" : "tcp://\(host):\(port)"
-        guard !host.isEmpty, (1...65535).contains(port) else {
-            throw TransportError(.configuration, "\(name) is no address; write `host:port` with a port from 1 to 65535")
-        }
+        let host = try HostName(scheme: "tcp", host: host, port: port)
         let feed = LinkFeed()
+        let channel = try await connect(host, group: group, timeout: timeout) {
+            prepare($0, feed, name: .tcp(host.text))
+        }
+        return connected(channel, feed, name: host.text)
+    }
+
+    static func connect(
+        _ host: HostName, group: any EventLoopGroup, timeout: TimeAmount = .seconds(10),
+        initializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) async throws(TransportError) -> any Channel {
         let connecting = ClientBootstrap(group: group)
             .connectTimeout(timeout)
-            .channelInitializer { prepare($0, feed, name: .tcp(name)) }
-            .connect(host: host, port: port)
-        return connected(try await channel(connecting, name: name), feed, name: name)
+            .channelInitializer(initializer)
+            .connect(host: host.host, port: host.port)
+        return try await channel(connecting, name: host.text)
     }
 
     /// Waits for a connection, or for the end of the task; a connection that comes too late is closed.
@@ -38,6 +46,23 @@ extension StreamLink {
             throw error
         } catch {
             throw ConnectProblem(name: name).error(error)
+        }
+    }
+}
+
+/// Where a peer is, checked, and what it is called in sentences.
+struct HostName: Sendable {
+    let host: String
+    let port: Int
+    let text: String
+
+    /// - Throws: `configuration` for what can be no address.
+    init(scheme: String, host: String, port: Int) throws(TransportError) {
+        self.host = host
+        self.port = port
+        text = "\(scheme)://\(Endpoint.authority(host, port))"
+        guard !host.isEmpty, (1...65535).contains(port) else {
+            throw TransportError(.configuration, "\(text) is no address; write `host:port` with a port from 1 to 65535")
         }
     }
 }

@@ -59,9 +59,13 @@ public struct AddressRange: Hashable, Sendable {
     /// In bits.
     public let prefix: Int
 
+    /// - Parameter address: 4 or 16 bytes. A network of IPv4 addresses in IPv6 (`::ffff:a.b.c.0/120`) counts as IPv4.
     /// - Returns: nil for a length that no address has, or a prefix longer than the address.
     public init?(address: [UInt8], prefix: Int) {
         guard address.count == 4 || address.count == 16, (0...(8 * address.count)).contains(prefix) else { return nil }
+        let isMapped = address.count == 16 && prefix >= 96 && address.starts(with: Self.mappedPrefix)
+        let address = isMapped ? Array(address[12...]) : address
+        let prefix = isMapped ? prefix - 96 : prefix
         network = address.enumerated().map { index, byte in byte & Self.mask(prefix, byte: index) }
         self.prefix = prefix
     }
@@ -96,7 +100,8 @@ extension Endpoint: CustomStringConvertible {
         }
     }
 
-    fileprivate static func authority(_ host: String, _ port: Int) -> String {
+    /// `gateway:10001`, `[fd00::1]:10001`.
+    package static func authority(_ host: String, _ port: Int) -> String {
         host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }

@@ -28,4 +28,10 @@ public enum Limits {
     public static let smlFile = 32 * 1024
     /// Nesting of SML lists.
     public static let smlDepth = 16
+    /// Pieces that one link may hold: datagrams are not joined, so that many small ones weigh more than their bytes.
+    public static let linkPieces = 1024
+    /// One UDP datagram without its headers (RFC 768 over IPv4).
+    public static let datagram = 65_507
+    /// One telnet subnegotiation; those of RFC 2217 that matter have 6 bytes.
+    public static let telnetSubnegotiation = 64
 }

@@ -92,6 +92,76 @@ struct LinkFeedTests {
         #expect(try await feed.next()?.bytes.count == 5000 - LinkFeed.readSize)
     }
 
+    @Test("nothing is joined with a piece that ended a burst, and what follows may end one")
+    func bursts() async throws {
+        let feed = LinkFeed()
+        feed.push([1], endsBurst: true)
+        feed.push([2], endsBurst: true)
+        feed.push([3])
+        feed.push([4], endsBurst: true)
+        feed.push([5])
+        #expect(try await feed.inbound.piece() == .init([1]))
+        #expect(try await feed.inbound.piece() == .init([2]))
+        #expect(try await feed.inbound.piece() == .init([3, 4]))
+        #expect(try await feed.inbound.piece() == .init([5], endsBurst: false))
+    }
+
+    @Test("an end without bytes marks those that wait, or reaches the reader alone, and only once")
+    func endOfBurst() async throws {
+        let feed = LinkFeed()
+        // There is no burst yet.
+        feed.push([], endsBurst: true)
+        feed.push([1])
+        feed.push([], endsBurst: true)
+        feed.push([], endsBurst: true)
+        feed.push([2])
+        #expect(try await feed.inbound.piece() == .init([1]))
+        #expect(try await feed.inbound.piece() == .init([2], endsBurst: false))
+        feed.push([], endsBurst: true)
+        feed.push([], endsBurst: true)
+        #expect(try await feed.inbound.piece() == .init([]))
+        async let waiting = feed.inbound.piece()
+        feed.push([3])
+        #expect(try await waiting == .init([3], endsBurst: false))
+        async let ended = feed.inbound.piece()
+        feed.push([], endsBurst: true)
+        #expect(try await ended == .init([]))
+        feed.push([4])
+        #expect(try await feed.inbound.piece() == .init([4], endsBurst: false))
+    }
+
+    @Test("the end of a burst fits whatever waits")
+    func endOfFullBurst() async throws {
+        let feed = LinkFeed(limit: 8192)
+        feed.push([UInt8](repeating: 1, count: 4096))
+        feed.push([UInt8](repeating: 2, count: 4096))
+        feed.push([], endsBurst: true)
+        #expect(try await feed.inbound.piece()?.endsBurst == false)
+        #expect(try await feed.inbound.piece() == .init([UInt8](repeating: 2, count: 4096)))
+    }
+
+    @Test("what is offered without room is dropped, by bytes and by number, and the link goes on")
+    func offers() async throws {
+        let feed = LinkFeed(limit: 10_000)
+        let datagram = [UInt8](repeating: 1, count: 4000)
+        #expect([1, 2, 3].map { _ in feed.offer(datagram, endsBurst: true) } == [true, true, false])
+        #expect(feed.peakBytes == 8000)
+        _ = try await feed.next()
+        #expect(feed.offer(datagram, endsBurst: true))
+
+        let many = LinkFeed()
+        let taken = (0..<2 * Limits.linkPieces).count { _ in many.offer([1], endsBurst: true) }
+        #expect(taken == Limits.linkPieces)
+        _ = try await many.next()
+        #expect(many.offer([1], endsBurst: true))
+        #expect(!many.offer([1], endsBurst: true))
+    }
+
+    @Test("one datagram of the largest size fits into an empty feed")
+    func largestDatagram() {
+        #expect(LinkFeed().offer([UInt8](repeating: 1, count: Limits.datagram), endsBurst: true))
+    }
+
     @Test("a cancelled reader is woken, and another may read on")
     func cancellation() async throws {
         let feed = LinkFeed()

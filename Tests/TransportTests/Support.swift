@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MeterSimulator
+import Synchronization
 import Testing
 import Wire
 
@@ -64,6 +65,11 @@ extension AsyncStream<[UInt8]> {
     }
 }
 
+/// How many descriptors of this process are open.
+func openDescriptors() throws -> Int {
+    try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count
+}
+
 /// How many descriptors of this process are open on a path.
 func openDescriptors(of path: String) throws -> Int {
     let real = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
@@ -80,5 +86,34 @@ func openSockets(port: Int) throws -> Int {
         let isListening = fields[3] == "0A"
         let hasOwner = fields[9] != "0"
         return (fields[1].hasSuffix(wanted) || fields[2].hasSuffix(wanted)) && !isListening && hasOwner
+    }
+}
+
+/// What was logged.
+final class LogLines: Sendable {
+    struct Line {
+        let level: Logger.Level
+        let message: String
+        let metadata: Logger.Metadata
+    }
+
+    private let state = Mutex<[Line]>([])
+    var lines: [Line] { state.withLock { $0 } }
+    var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
+
+    private struct Handler: LogHandler {
+        let log: LogLines
+        var logLevel = Logger.Level.trace
+        var metadata: Logger.Metadata = [:]
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            let line = Line(level: event.level, message: "\(event.message)", metadata: event.metadata ?? [:])
+            log.state.withLock { $0.append(line) }
+        }
     }
 }

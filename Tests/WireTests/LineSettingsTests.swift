@@ -56,6 +56,27 @@ struct EndpointTests {
         #expect(Endpoint.tcp(host: "fd00::1", port: 1).description == "tcp://[fd00::1]:1")
         #expect(Endpoint.file(path: "a.bin").description == "a.bin")
     }
+
+    @Test("a port behind a server is that server's port, and a socket that meters call is its port alone")
+    func network() throws {
+        let line = try #require(LineSettings("300 7E1"))
+        let remote = Endpoint.rfc2217(host: "Gateway", port: 10_001, line: line)
+        #expect(remote.description == "rfc2217://Gateway:10001 at 300 7E1")
+        #expect(remote.exclusiveResource == Endpoint.tcp(host: "gateway", port: 10_001).exclusiveResource)
+        #expect(remote.line == line)
+        let peer = Endpoint.udp(host: "fd00::1", port: 4059)
+        #expect(peer.description == "udp://[fd00::1]:4059")
+        #expect(peer.exclusiveResource != Endpoint.tcp(host: "fd00::1", port: 4059).exclusiveResource)
+        #expect(peer.line == nil)
+
+        let everywhere = Endpoint.listen(ListenAddress(kind: .udp, port: 4059), from: [])
+        let somewhere = Endpoint.listen(ListenAddress(kind: .udp, host: "127.0.0.1", port: 4059), from: [])
+        let stream = Endpoint.listen(ListenAddress(kind: .tcp, port: 4059), from: [])
+        #expect(everywhere.description == "listening on udp://:4059")
+        #expect(somewhere.description == "listening on udp://127.0.0.1:4059")
+        #expect(everywhere.exclusiveResource == somewhere.exclusiveResource)
+        #expect(everywhere.exclusiveResource != stream.exclusiveResource)
+    }
 }
 
 @Suite("WireError")
