@@ -20,9 +20,11 @@ public struct ReadoutDecoder: Framer {
 
     private let source: Source
     private let requiresBlockCheck: Bool
-    private var buffer = LinkBuffer()
+    private var buffer = CharacterBuffer()
     private var message: MessageScanner?
     private var gap: Gap
+    /// Who sent the last readout with a block check. On a line the next one of that meter has it as well, or lost it.
+    private var checkedMeter: Identification?
     private var outputs: [FramerOutput<Telegram>] = []
     private var isFinished = false
 
@@ -38,7 +40,7 @@ public struct ReadoutDecoder: Framer {
 
     public mutating func append(_ bytes: [UInt8]) {
         isFinished = false
-        buffer.append(bytes.map(Parity.stripped))
+        buffer.append(bytes)
     }
 
     public mutating func finish() {
@@ -218,7 +220,7 @@ extension ReadoutDecoder {
         guard let start = scanner.blockStart, let sent = buffer[end + 1] else { return }
         let content = bytes(from: start + 1, to: end)
         let computed = content.reduce(buffer[end] ?? 0) { $0 ^ $1 }
-        guard content.allSatisfy({ $0 < 0x80 }), sent < 0x80 else {
+        guard !buffer.hasWrongParity(in: start + 1..<end), sent < 0x80 else {
             return refuse(
                 WireError(.checksum, "a character with a wrong parity bit in the block"), consuming: end + 2, at: start)
         }
@@ -239,6 +241,7 @@ extension ReadoutDecoder {
         if buffer[start] == Control.soh {
             emitCommand(content, scanner, warnings: warnings, count: end + 2)
         } else {
+            if source == .line { checkedMeter = scanner.identification }
             finishMessage(scanner, sets: DataSets(content), warnings: warnings, count: end + 2)
         }
     }
@@ -257,22 +260,32 @@ extension ReadoutDecoder {
         }
     }
 
-    /// The lines of modes A and D: no check protects them, so they have to be data sets throughout.
+    /// The lines of modes A and D: no check protects them, so there may be no fault in them at all.
     private mutating func judgeLines(_ scanner: MessageScanner, end: Int) {
         let sets = DataSets(bytes(from: scanner.dataStart, to: end))
-        if requiresBlockCheck {
-            refuse(
-                WireError(.framing, "the readout has no block check (STX, ETX and BCC); its beginning was lost"),
-                consuming: end, at: scanner.dataStart)
-        } else if let line = sets.malformedLines.first {
-            refuse(WireError(.malformed, "line \(line) of the readout is not a data set"), consuming: end)
-        } else if let first = sets.sets.first, !ObisAddress.isPlausible(first.address) {
-            refuse(
-                WireError(.malformed, "the readout starts with \"\(first.address.text)\", which is no address"),
-                consuming: end, at: scanner.dataStart)
+        if let fault = faultInLines(scanner, end: end) ?? UncheckedReadout.fault(in: sets, isFromLine: source == .line) {
+            refuse(fault, consuming: end, at: scanner.dataStart)
         } else {
             finishMessage(scanner, sets: sets, warnings: [], count: end)
         }
+    }
+
+    private func faultInLines(_ scanner: MessageScanner, end: Int) -> WireError? {
+        if requiresBlockCheck || (checkedMeter != nil && checkedMeter == scanner.identification) {
+            return WireError(
+                .framing, "the readout has no block check (STX, ETX and BCC); its beginning was lost")
+        }
+        // Each part for itself: a session has taken the identification apart before.
+        if buffer.hasWrongParity(in: 0..<scanner.identificationLength)
+            || buffer.hasWrongParity(in: scanner.dataStart..<end + 1)
+        {
+            return WireError(.checksum, "a character with a wrong parity bit in the readout")
+        }
+        // A port gives NUL for a character with a wrong parity bit.
+        if (scanner.dataStart..<end).contains(where: { buffer[$0] == Control.nul || buffer[$0] == Control.delete }) {
+            return WireError(.malformed, "a NUL or 7F among the data sets: a character was lost")
+        }
+        return nil
     }
 
     /// A block of which only the end line came: some recordings stop there.

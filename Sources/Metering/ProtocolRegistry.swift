@@ -22,8 +22,8 @@ public enum ProtocolRegistry {
             keys: [.address],
             makeDecoder: { _ in ReadoutDecoder() },
             makeSession: { settings in
-                ModeCSession(
-                    settings: ModeCSession.Settings(
+                ReadoutSession(
+                    settings: ReadoutSession.Settings(
                         line: settings.line, address: settings.address ?? "",
                         // A port at 8N1 carries 7E1 as well, when the parity bit is made here.
                         addsParity: settings.line.map { $0.dataBits == 8 && $0.parity == .none } ?? false))
