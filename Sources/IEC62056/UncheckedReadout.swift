@@ -22,7 +22,7 @@ enum UncheckedReadout {
             }
             if index > 0, !set.address.isEmpty, set.address == sets.sets.first?.address {
                 return WireError(
-                    .framing, "\(set.address.text) begins the readout a second time: the end of the first one is missing")
+                    .framing, "\(set.address.text) begins the readout a second time; the end of the first one was lost")
             }
             if let value = set.values.first(where: isDamagedNumber) {
                 return WireError(.malformed, "\"\(value.text)\" of \(set.address.text) has a unit and is no number")

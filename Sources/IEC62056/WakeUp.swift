@@ -1,9 +1,9 @@
 import Wire
 
 /// What wakes a battery meter: NUL characters for 2.1 to 2.3 s, then a pause of 1.5 to 1.7 s before the request
-/// (IEC 62056-21, annex on battery-operated devices).
+/// (IEC 62056-21, annex B).
 ///
-///     00 00 00 …  (as many as fit the time)   pause   /?address! CR LF
+///     00 00 00 00 … 00   pause   /?address! CR LF
 public struct WakeUp: Sendable, Hashable {
     /// The line for the NUL characters, where it is another than the sign-on's: some heat meters want `2400 8N1`.
     public var line: LineSettings?

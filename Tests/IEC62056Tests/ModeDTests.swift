@@ -49,7 +49,8 @@ struct ModeDTests {
         #expect(OpticalMeter.Configuration(mode: .d).line == .modeD)
     }
 
-    @Test("a telegram that was joined in its middle gives nothing, and the next ones are read", arguments: [false, true])
+    @Test(
+        "a telegram that was joined in its middle gives nothing, and the next ones are read", arguments: [false, true])
     func joined(hasBlockCheck: Bool) {
         let push = Self.push(hasBlockCheck: hasBlockCheck)
         let block = push.firstIndex(of: 0x02) ?? 0
@@ -133,6 +134,7 @@ struct ModeDTests {
             ("1.8.1*255(0112", "1.8.1*255(01q2", WireError.Code.malformed),
             ("1-0:1.8.1", "1-p:1.8.1", .malformed),
             ("\r\n1-0:2.8.1", "\r*1-0:2.8.1", .malformed),
+            ("\r\n1-0:2.8.1", "\r\n:2.8.1", .malformed),
             ("5678*kWh)", "5678*kWh\t", .malformed),
             ("5678*kWh)", "5678*kW\u{8})", .malformed),
             (".5678", "/5678", .malformed),
