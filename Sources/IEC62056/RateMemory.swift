@@ -32,7 +32,6 @@ struct RateMemory: Sendable {
         failures = 0
         guard let ceiling, successes >= Self.goodReadouts else { return }
         self.ceiling = SignOnMode.faster(than: ceiling)
-        successes = 0
     }
 
     mutating func failed(at baud: Int, with code: WireError.Code) {

@@ -7,18 +7,17 @@ import Wire
 public struct WakeUp: Sendable, Hashable {
     /// The line for the NUL characters, where it is another than the sign-on's: some heat meters want `2400 8N1`.
     public var line: LineSettings?
-    /// How long the NUL characters last.
+    /// How long the NUL characters last; no more than `longest`.
     public var duration: Duration
     /// From the last of them to the request.
     public var pause: Duration
 
-    /// - Parameter duration: is taken as no less than zero and no more than `longest`.
     public init(
         line: LineSettings? = nil, duration: Duration = .milliseconds(2200), pause: Duration = .milliseconds(1600)
     ) {
         self.line = line
-        self.duration = min(max(.zero, duration), Self.longest)
-        self.pause = max(.zero, pause)
+        self.duration = duration
+        self.pause = pause
     }
 
     /// No meter needs more.

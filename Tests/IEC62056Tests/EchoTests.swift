@@ -74,6 +74,19 @@ struct EchoTests {
         }
     }
 
+    @Test("an echo without its beginning is known for one", arguments: ["/?!\r\n", "?!\r\n", "!\r\n", "/?!"])
+    func tail(_ echo: String) throws {
+        var session = ReadoutSession(settings: .init(retries: 0))
+        _ = session.handle(.poll)
+        for byte in Sample.bytes(echo) { #expect(session.handle(.received([byte])) == []) }
+        _ = session.handle(.drained)
+        guard case .finished(let error?) = session.handle(.timer).last else {
+            Issue.record("the poll did not end")
+            return
+        }
+        #expect(error.code == .timeout && error.message.contains("echo"))
+    }
+
     @Test(
         "an acknowledgement that comes back only in part, damaged or late costs nothing",
         arguments: [

@@ -12,7 +12,7 @@ struct ModeDTests {
             [
                 .init("1-0:0.0.0*255", "331200-5009810"), .init("1-0:1.8.1*255", "011234.5678", unit: "kWh"),
                 .init("1-0:2.8.1*255", "000089.0123", unit: "kWh"), .init("1-0:16.7.0*255", "-000450", unit: "W"),
-                .init("0-0:96.5.5*255", "82"),
+                .init("0-0:96.5.5*255", "82"), .init("21.7.0", "-12.5", unit: "W"),
             ]
         }
     }
@@ -33,7 +33,7 @@ struct ModeDTests {
     func stream(hasBlockCheck: Bool) throws {
         let push = Self.push(hasBlockCheck: hasBlockCheck)
         try #require(Self.whole.count == 1)
-        #expect(Self.whole[0].registers.count == 5)
+        #expect(Self.whole[0].registers.count == 6)
         #expect(
             FramerVerifier.deviations({ ReadoutDecoder(source: .line) }, input: push, expected: Self.whole) == [])
         let parity = Sample.withParity(push)
@@ -97,6 +97,34 @@ struct ModeDTests {
         #expect(session.handle(.timer) == [.reject(WireError(.framing, ""))])
     }
 
+    @Test("more garbage than a link may hold costs nothing but itself")
+    func garbage() {
+        let beginning = Sample.bytes("/EMH3SIM-1\r\n\r\n")
+        let kinds: [[UInt8]] = [
+            [0x00], [0x02], [0x2F], Sample.bytes("("), Sample.bytes("!\r\n"), [0xFF, 0x80],
+            Sample.bytes("1.8.0(1*kWh)\r\n"),
+            beginning, Sample.bytes("/EMH"), Sample.bytes("\u{6}0"), beginning + [0x02], Sample.bytes("x\r\n"),
+        ]
+        for (index, kind) in kinds.enumerated() {
+            let start = index.isMultiple(of: 2) ? [] : beginning
+            let garbage = start + Array(repeating: kind, count: 3 * Limits.linkBuffer / kind.count).flatMap { $0 }
+            var decoder = ReadoutDecoder(source: .line)
+            var frames: [Telegram] = []
+            func take() {
+                while let output = decoder.next() { if case .frame(let telegram) = output { frames.append(telegram) } }
+            }
+            for byte in garbage {
+                decoder.append([byte])
+                take()
+            }
+            decoder.finish()
+            take()
+            decoder.append(Self.plain)
+            take()
+            #expect(frames == Self.whole, "\(kind)")
+        }
+    }
+
     // MARK: Damage
 
     @Test("with parity bits no flipped bit gives another value, and the next telegram is read")
@@ -158,7 +186,8 @@ struct ModeDTests {
     @Test("values of the odd kinds that meters send are no damage")
     func oddValues() {
         for value in [
-            "()", "(----)", "(--.--*kW)", "(088*C&082*C)", "(0012,5*kWh)", "(- 00.48*kW)", "(12:30*h)", "(A5)",
+            "()", "(----)", "(0A8*W&082*kWh)", "(--.--*kW)", "(088*C&082*C)", "(0012,5*kWh)", "(- 00.48*kW)",
+            "(12:30*h)", "(A5)",
             "(0.485*kW)(2401151230)", "(****.***)",
         ] {
             let bytes = Sample.bytes("/EMH4x\r\n\r\n0.0.0(1)\r\n1.6.1\(value)\r\n!\r\n")

@@ -86,6 +86,17 @@ struct RateTests {
         #expect(conversation.telegrams.count == 151)
     }
 
+    @Test("only good readouts in a row count")
+    func inARow() {
+        var conversation = Conversation(faults: .init(keptRate: .init(highest: 4800)))
+        for _ in 0..<30 { conversation.poll() }
+        conversation.meter.faults.wrongBlockChecks = 1
+        for _ in 0..<50 { conversation.poll() }
+        #expect(conversation.agreed.dropFirst().allSatisfy { $0 == 4800 })
+        conversation.poll()
+        #expect(conversation.agreed.suffix(2) == [9600, 4800])
+    }
+
     @Test("what the meter says itself, or sends of another kind, lowers nothing")
     func otherFailures() {
         var session = ReadoutSession(settings: .init(retries: 0))

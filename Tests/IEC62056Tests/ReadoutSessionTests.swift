@@ -200,6 +200,18 @@ struct ReadoutSessionTests {
             ])
     }
 
+    @Test("an identification with a wrong parity bit is none")
+    func damagedIdentification() {
+        var bytes = Sample.withParity(Sample.bytes(Sample.identification))
+        // The 6 of its version becomes a 7 that lacks its bit.
+        bytes[bytes.count - 3] ^= 0x01
+        check(
+            Self.signOn + [
+                Step(.received(bytes), [Self.betweenBytes]),
+                Step(.timer, [.disarm, .finished(WireError(.framing, ""))]),
+            ])
+    }
+
     // MARK: Failure
 
     @Test("no answer ends the poll with a time-out")
