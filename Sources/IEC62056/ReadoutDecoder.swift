@@ -182,7 +182,7 @@ extension ReadoutDecoder {
         if buffer[start] == Control.soh {
             emitCommand(content, scanner, warnings: warnings, count: end + 2)
         } else {
-            if source == .line { checkedMeter = scanner.identification }
+            if source == .line, let meter = scanner.identification { checkedMeter = meter }
             finishMessage(scanner, sets: DataSets(content), warnings: warnings, count: end + 2)
         }
     }
@@ -213,7 +213,8 @@ extension ReadoutDecoder {
     }
 
     private func faultInLines(_ scanner: MessageScanner, end: Int) -> WireError? {
-        if requiresBlockCheck || (checkedMeter != nil && checkedMeter == scanner.identification) {
+        let hasBlocks = checkedMeter != nil && checkedMeter == scanner.identification
+        if requiresBlockCheck || hasBlocks {
             return WireError(
                 .framing, "the readout has no block check (STX, ETX and BCC); its beginning was lost")
         }

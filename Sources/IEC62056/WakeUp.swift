@@ -26,11 +26,12 @@ public struct WakeUp: Sendable, Hashable {
     /// As many as fit, without pauses between them.
     func characters(on line: LineSettings) -> [UInt8] {
         let one = line.duration(ofCharacters: 1)
-        let count = one > .zero ? Self.nanoseconds(min(duration, Self.longest)) / Self.nanoseconds(one) : 0
-        return Array(repeating: Control.nul, count: max(0, count))
+        let all = min(max(.zero, duration), Self.longest)
+        let count = one > .zero ? Self.nanoseconds(all) / Self.nanoseconds(one) : 0
+        return Array(repeating: Control.nul, count: count)
     }
 
-    /// Of at most `longest`.
+    /// Of no less than zero and at most `longest`.
     private static func nanoseconds(_ duration: Duration) -> Int {
         let (seconds, attoseconds) = duration.components
         return Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)

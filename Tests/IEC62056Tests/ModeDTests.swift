@@ -201,6 +201,9 @@ struct ModeDTests {
         var lost = push
         lost.removeAll { $0 == 0x02 }
         #expect(Self.heard([push, lost, push]) == Self.whole + Self.whole)
+        // A block that was joined behind its identification line does not make it forgotten.
+        let joined = Array(push.drop { $0 != 0x02 })
+        #expect(Self.heard([push, joined, lost]).map(\.meter.manufacturer) == ["EMH", nil])
         // Another meter on the same line may be of the other kind.
         let other = Sample.plainReadout
         #expect(Self.heard([push, other]) == Self.whole + telegrams(other))
