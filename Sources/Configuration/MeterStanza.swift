@@ -19,7 +19,7 @@ extension ConfigurationReading {
     private static func spellings(_ key: ProtocolKey) -> [String] {
         switch key {
         case .encryptionKey, .authenticationKey: secretKeys(key.rawValue)
-        case .profile, .address, .crc, .subMeters: [key.rawValue]
+        case .profile, .address, .mode, .baud, .wakeUp, .crc, .subMeters: [key.rawValue]
         }
     }
 
@@ -121,10 +121,10 @@ extension ConfigurationReading {
         var settings = ProtocolSettings()
         settings.profile = section["profile"].flatMap(profile)
         settings.address = section["address"].flatMap(deviceAddress)
-        if let crc = section["crc"] {
-            let choices = P1Checksum.allCases.map { ($0.rawValue, $0) }
-            settings.checksum = crc.choice("check of a telegram", choices) ?? .auto
-        }
+        settings.mode = choice(section["mode"], "mode of a meter") ?? .auto
+        settings.maximumBaud = section["baud"].flatMap(signOnRate)
+        settings.wakeUp = section["wake_up"].flatMap(wakeUp)
+        settings.checksum = choice(section["crc"], "check of a telegram") ?? .auto
         // The keys of a meter that is not read may be missing; that they stand in the file is refused all the same.
         if isEnabled {
             func key(_ key: ProtocolKey) -> Secret? {
@@ -137,6 +137,10 @@ extension ConfigurationReading {
             refusePlainSecrets(section)
         }
         return settings
+    }
+
+    private func choice<Choice: CaseIterable & RawRepresentable<String>>(_ value: Value?, _ what: String) -> Choice? {
+        value?.choice(what, Choice.allCases.map { ($0.rawValue, $0) })
     }
 
     private func refusePlainSecrets(_ section: Section) {
@@ -160,6 +164,27 @@ extension ConfigurationReading {
         if text.utf8.allSatisfy({ $0 == 0x20 || Character(Unicode.Scalar($0)).isASCIIAlphanumeric }) { return text }
         value.fail("\(quoted(text)) is no device address", remedy: "write at most 32 letters, digits and spaces")
         return nil
+    }
+
+    private func signOnRate(_ value: Value) -> Int? {
+        guard let baud = value.integer("rate", in: 300...19200) else { return nil }
+        if SignOnMode.rateCharacter(baud: baud) != nil { return baud }
+        value.fail("\(baud) is no rate of a sign-on", remedy: "write 300, 600, 1200, 2400, 4800, 9600 or 19200")
+        return nil
+    }
+
+    /// `true`, or what differs from the standard's wake-up.
+    private func wakeUp(_ value: Value) -> WakeUp? {
+        if case .scalar = value.node.content { return value.bool() == true ? WakeUp() : nil }
+        guard let section = value.section("a wake-up", keys: ["line", "duration", "pause"]) else { return nil }
+        var wakeUp = WakeUp()
+        wakeUp.line = section["line"]?.parsed("line of a serial port", examples: "300 7E1 or 2400 8N1") {
+            LineSettings($0)
+        }
+        let range = Duration.milliseconds(100)...WakeUp.longest
+        wakeUp.duration = section["duration"]?.duration(in: range, examples: "2200ms") ?? wakeUp.duration
+        wakeUp.pause = section["pause"]?.duration(in: range, examples: "1600ms") ?? wakeUp.pause
+        return wakeUp
     }
 
     // MARK: Clock

@@ -78,7 +78,10 @@ struct Conversation {
         do throws(TransportError) {
             var iterator = link.inbound.makeAsyncIterator()
             while let input = try await iterator.next() {
-                await inputs.send(.received(input.bytes, at: clock.timestamp(of: input.arrivedAt)))
+                // Nothing is the end of a connection that said no more.
+                if !input.bytes.isEmpty {
+                    await inputs.send(.received(input.bytes, at: clock.timestamp(of: input.arrivedAt)))
+                }
                 if input.endsBurst { await inputs.send(.boundary) }
             }
             await inputs.send(.ended(nil))

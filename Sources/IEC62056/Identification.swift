@@ -56,7 +56,7 @@ public struct Identification: Hashable, Sendable {
     ///
     /// The line holds neither `/` nor `!`, as the standard has it, nor parentheses: so `(1000*imp/kWh)` is
     /// never taken for one.
-    static func match(in buffer: LinkBuffer, at start: Int) -> Match {
+    static func match(in buffer: CharacterBuffer, at start: Int) -> Match {
         var line: [UInt8] = []
         while let byte = buffer[start + line.count] {
             if byte.isLineEnd {

@@ -8,6 +8,8 @@ import Wire
 ///                   SOH  P 0  STX  ( … )                       ETX  BCC       command, password request
 struct MessageScanner {
     let identification: Identification?
+    /// The length of the identification line; 0 without one.
+    let identificationLength: Int
     /// The index of STX or SOH; nil until one came.
     private(set) var blockStart: Int?
     /// The index behind the identification line, of the first data line, or behind STX.
@@ -20,6 +22,8 @@ struct MessageScanner {
     private enum Phase { case behindIdentification, block, lines }
     private var phase: Phase
     private var lineStart: Int
+    /// Whether the lines so far hold a value, or the beginning of another message.
+    private var hasSubstance = false
     private var mark = EndMark()
 
     enum Finding {
@@ -38,6 +42,7 @@ struct MessageScanner {
     /// A readout.
     init(identification: Identification, length: Int) {
         self.identification = identification
+        identificationLength = length
         phase = .behindIdentification
         dataStart = length
         lineStart = length
@@ -47,6 +52,7 @@ struct MessageScanner {
     /// A message whose first byte is STX or SOH.
     init(block: Void) {
         identification = nil
+        identificationLength = 0
         phase = .block
         blockStart = 0
         dataStart = 1
@@ -54,7 +60,7 @@ struct MessageScanner {
         position = 1
     }
 
-    mutating func scan(_ buffer: LinkBuffer) -> Finding {
+    mutating func scan(_ buffer: CharacterBuffer) -> Finding {
         while position <= Limits.readout, let byte = buffer[position] {
             let finding: Finding?
             switch phase {
@@ -68,7 +74,7 @@ struct MessageScanner {
     }
 
     /// What there is when nothing more will come.
-    func finish(_ buffer: LinkBuffer) -> Finding {
+    func finish(_ buffer: CharacterBuffer) -> Finding {
         // A byte that was not passed is ETX without BCC, or the limit.
         guard buffer[position] == nil else { return .wait }
         switch phase {
@@ -81,11 +87,10 @@ struct MessageScanner {
     // MARK: Behind the identification
 
     /// Blank lines and the echo of the acknowledgement are skipped. Then comes STX, or the first data line.
-    private mutating func scanBehindIdentification(_ byte: UInt8, _ buffer: LinkBuffer) -> Finding? {
+    private mutating func scanBehindIdentification(_ byte: UInt8, _ buffer: CharacterBuffer) -> Finding? {
         switch byte {
         case Control.stx, Control.soh:
-            noise = (dataStart..<position).count { buffer[$0]?.isFiller == false }
-            startBlock()
+            startBlock(buffer)
         case _ where byte.isLineEnd:
             let isBlank = (dataStart..<position).allSatisfy { buffer[$0]?.isFiller != false }
             let isEcho = buffer[dataStart] == Control.ack && position - dataStart == 4
@@ -105,7 +110,8 @@ struct MessageScanner {
         return nil
     }
 
-    private mutating func startBlock() {
+    private mutating func startBlock(_ buffer: CharacterBuffer) {
+        noise = (dataStart..<position).count { buffer[$0]?.isFiller == false }
         phase = .block
         blockStart = position
         position += 1
@@ -115,7 +121,7 @@ struct MessageScanner {
 
     // MARK: STX … ETX BCC
 
-    private mutating func scanBlock(_ byte: UInt8, _ buffer: LinkBuffer) -> Finding? {
+    private mutating func scanBlock(_ byte: UInt8, _ buffer: CharacterBuffer) -> Finding? {
         if byte == Control.etx || byte == Control.eot {
             return buffer[position + 1] == nil ? .wait : .block(end: position)
         }
@@ -127,8 +133,12 @@ struct MessageScanner {
 
     // MARK: Lines up to "!"
 
-    private mutating func scanLine(_ byte: UInt8, _ buffer: LinkBuffer) -> Finding? {
+    private mutating func scanLine(_ byte: UInt8, _ buffer: CharacterBuffer) -> Finding? {
         switch byte {
+        case Control.stx where !hasSubstance:
+            // These were no data lines: a damaged echo, or the line while its rate changed.
+            startBlock(buffer)
+            return nil
         case Control.stx, Control.soh, Control.etx, Control.eot:
             return .broken(position)
         case UInt8(ascii: "/") where endsWithMark(buffer, from: lineStart):
@@ -141,13 +151,14 @@ struct MessageScanner {
             lineStart = position
             return isUnknownEnd ? .broken(end) : nil
         default:
+            if byte == UInt8(ascii: "(") || byte == UInt8(ascii: "/") { hasSubstance = true }
             position += 1
             return nil
         }
     }
 
     /// Whether `!` is the last character of a line, alone or behind a data set.
-    private func endsWithMark(_ buffer: LinkBuffer, from start: Int, to end: Int? = nil) -> Bool {
+    private func endsWithMark(_ buffer: CharacterBuffer, from start: Int, to end: Int? = nil) -> Bool {
         let last = (end ?? position) - 1
         guard last >= start, buffer[last] == UInt8(ascii: "!") else { return false }
         return last == start || buffer[last - 1] == UInt8(ascii: ")")

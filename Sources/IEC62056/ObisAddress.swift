@@ -7,10 +7,16 @@ enum ObisAddress {
         ObisCode(ascii: address.span) != nil
     }
 
-    /// Digits, the separators of a code and the letters that stand for numbers in it.
+    /// Digits, the letters that stand for numbers in a code, and its separators between them; or nothing.
     static func isPlausible(_ address: [UInt8]) -> Bool {
-        address.allSatisfy { $0.isDigit || characters.contains($0) }
+        guard let first = address.first, let last = address.last else { return true }
+        return isNumber(first) && isNumber(last) && address.allSatisfy { isNumber($0) || separators.contains($0) }
     }
 
-    private static let characters = Set("-:.*&CFLP".utf8)
+    private static func isNumber(_ character: UInt8) -> Bool {
+        character.isDigit || letters.contains(character)
+    }
+
+    private static let letters = Set("CFLP".utf8)
+    private static let separators = Set("-:.*&".utf8)
 }

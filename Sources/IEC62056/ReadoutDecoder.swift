@@ -4,8 +4,9 @@ import Wire
 /// Cuts and decodes the text messages of IEC 62056-21: readouts of modes A, B, C and D, and the messages of
 /// programming mode. See `MessageScanner` for their shapes.
 ///
-/// Characters that arrive with their even parity bit lose it first. A block from STX to ETX counts only with its
-/// right block check character. Whatever is refused, the search goes on at the next identification line.
+/// Characters that arrive with their even parity bit lose it. A block from STX to ETX counts only with its right block
+/// check character; lines without one count only when there is no fault in any of them, and where parity bits arrive
+/// all of these have to be right. Whatever is refused, the search goes on at the next identification line.
 public struct ReadoutDecoder: Framer {
     public typealias Frame = Telegram
 
@@ -20,9 +21,11 @@ public struct ReadoutDecoder: Framer {
 
     private let source: Source
     private let requiresBlockCheck: Bool
-    private var buffer = LinkBuffer()
+    private var buffer = CharacterBuffer()
     private var message: MessageScanner?
     private var gap: Gap
+    /// Who sent the last readout with a block check. On a line the next one of that meter has it as well, or lost it.
+    private var checkedMeter: Identification?
     private var outputs: [FramerOutput<Telegram>] = []
     private var isFinished = false
 
@@ -38,7 +41,7 @@ public struct ReadoutDecoder: Framer {
 
     public mutating func append(_ bytes: [UInt8]) {
         isFinished = false
-        buffer.append(bytes.map(Parity.stripped))
+        buffer.append(bytes)
     }
 
     public mutating func finish() {
@@ -70,15 +73,6 @@ public struct ReadoutDecoder: Framer {
 // MARK: - Between messages
 
 extension ReadoutDecoder {
-    /// What may start at the first waiting byte.
-    private enum Start {
-        case message(MessageScanner)
-        /// Something of the reader that is no part of a message: its request, its acknowledgement.
-        case echo(length: Int)
-        case nothing
-        case incomplete
-    }
-
     /// Gives bytes to the gap until a message starts.
     ///
     /// - Returns: whether anything changed.
@@ -86,7 +80,7 @@ extension ReadoutDecoder {
         var consumed = 0
         defer { buffer.consume(consumed) }
         while let byte = buffer[consumed] {
-            switch start(byte, at: consumed) {
+            switch MessageStart(byte, at: consumed, in: buffer) {
             case .message(let scanner):
                 message = scanner
                 if let output: FramerOutput<Telegram> = gap.take() { outputs.append(output) }
@@ -116,57 +110,6 @@ extension ReadoutDecoder {
         }
         return consumed > 0
     }
-
-    private func start(_ byte: UInt8, at index: Int) -> Start {
-        switch byte {
-        case UInt8(ascii: "/"):
-            switch Identification.match(in: buffer, at: index) {
-            case .complete(let identification, let length):
-                return .message(MessageScanner(identification: identification, length: length))
-            case .incomplete: return .incomplete
-            case .none: return request(at: index)
-            }
-        case Control.stx: return .message(MessageScanner(block: ()))
-        case Control.soh: return command(at: index)
-        case Control.ack: return acknowledgement(at: index)
-        default: return .nothing
-        }
-    }
-
-    /// `/?address!` and a line end.
-    private func request(at start: Int) -> Start {
-        guard let mark = buffer[start + 1] else { return .incomplete }
-        guard mark == UInt8(ascii: "?") else { return .nothing }
-        for index in (start + 2)...(start + 3 + SignOn.longestAddress) {
-            guard let byte = buffer[index] else { return .incomplete }
-            if byte.isLineEnd {
-                return buffer[index - 1] == UInt8(ascii: "!") ? .echo(length: index + 1 - start) : .nothing
-            }
-            guard byte.isPrintable else { return .nothing }
-        }
-        return .nothing
-    }
-
-    /// `06 V Z Y` and a line end.
-    private func acknowledgement(at start: Int) -> Start {
-        for index in (start + 1)...(start + 3) {
-            guard let byte = buffer[index] else { return .incomplete }
-            guard byte.isPrintable else { return .nothing }
-        }
-        guard let end = buffer[start + 4] else { return .incomplete }
-        return end.isLineEnd ? .echo(length: 5) : .nothing
-    }
-
-    /// SOH and the two characters of a command.
-    private func command(at start: Int) -> Start {
-        guard let command = buffer[start + 1] else { return .incomplete }
-        guard Self.commands.contains(command) else { return .nothing }
-        guard let type = buffer[start + 2] else { return .incomplete }
-        return type.isDigit ? .message(MessageScanner(block: ())) : .nothing
-    }
-
-    /// Password, write, read, execute, break.
-    private static let commands = Set("PWREB".utf8)
 }
 
 // MARK: - One message
@@ -218,7 +161,7 @@ extension ReadoutDecoder {
         guard let start = scanner.blockStart, let sent = buffer[end + 1] else { return }
         let content = bytes(from: start + 1, to: end)
         let computed = content.reduce(buffer[end] ?? 0) { $0 ^ $1 }
-        guard content.allSatisfy({ $0 < 0x80 }), sent < 0x80 else {
+        guard !buffer.hasWrongParity(in: start + 1..<end), sent < 0x80 else {
             return refuse(
                 WireError(.checksum, "a character with a wrong parity bit in the block"), consuming: end + 2, at: start)
         }
@@ -239,6 +182,7 @@ extension ReadoutDecoder {
         if buffer[start] == Control.soh {
             emitCommand(content, scanner, warnings: warnings, count: end + 2)
         } else {
+            if source == .line, let meter = scanner.identification { checkedMeter = meter }
             finishMessage(scanner, sets: DataSets(content), warnings: warnings, count: end + 2)
         }
     }
@@ -257,22 +201,34 @@ extension ReadoutDecoder {
         }
     }
 
-    /// The lines of modes A and D: no check protects them, so they have to be data sets throughout.
+    /// The lines of modes A and D: no check protects them, so there may be no fault in them at all.
     private mutating func judgeLines(_ scanner: MessageScanner, end: Int) {
         let sets = DataSets(bytes(from: scanner.dataStart, to: end))
-        if requiresBlockCheck {
-            refuse(
-                WireError(.framing, "the readout has no block check (STX, ETX and BCC); its beginning was lost"),
-                consuming: end, at: scanner.dataStart)
-        } else if let line = sets.malformedLines.first {
-            refuse(WireError(.malformed, "line \(line) of the readout is not a data set"), consuming: end)
-        } else if let first = sets.sets.first, !ObisAddress.isPlausible(first.address) {
-            refuse(
-                WireError(.malformed, "the readout starts with \"\(first.address.text)\", which is no address"),
-                consuming: end, at: scanner.dataStart)
+        let fault = faultInLines(scanner, end: end) ?? UncheckedReadout.fault(in: sets, isFromLine: source == .line)
+        if let fault {
+            refuse(fault, consuming: end, at: scanner.dataStart)
         } else {
             finishMessage(scanner, sets: sets, warnings: [], count: end)
         }
+    }
+
+    private func faultInLines(_ scanner: MessageScanner, end: Int) -> WireError? {
+        let hasBlocks = checkedMeter != nil && checkedMeter == scanner.identification
+        if requiresBlockCheck || hasBlocks {
+            return WireError(
+                .framing, "the readout has no block check (STX, ETX and BCC); its beginning was lost")
+        }
+        // Each part for itself: a session has taken the identification apart before.
+        if buffer.hasWrongParity(in: 0..<scanner.identificationLength)
+            || buffer.hasWrongParity(in: scanner.dataStart..<end + 1)
+        {
+            return WireError(.checksum, "a character with a wrong parity bit in the readout")
+        }
+        // A port gives NUL for a character with a wrong parity bit.
+        if (scanner.dataStart..<end).contains(where: { buffer[$0] == Control.nul || buffer[$0] == Control.delete }) {
+            return WireError(.malformed, "a NUL or 7F among the data sets: a character was lost")
+        }
+        return nil
     }
 
     /// A block of which only the end line came: some recordings stop there.

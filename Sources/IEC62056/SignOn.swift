@@ -62,6 +62,21 @@ public enum SignOnMode: Hashable, Sendable {
         return (best?.c ?? UInt8(ascii: "0"), best?.baud ?? 300)
     }
 
+    /// The rate whose character in mode B or C this is.
+    fileprivate static func baud(rateCharacter: UInt8) -> Int? {
+        rates.first { $0.c == rateCharacter || $0.b == rateCharacter }?.baud
+    }
+
+    /// The next rate up; nil above the fastest.
+    static func faster(than baud: Int) -> Int? {
+        rates.first { $0.baud > baud }?.baud
+    }
+
+    /// The next rate down; nil below 300.
+    static func slower(than baud: Int) -> Int? {
+        rates.last { $0.baud < baud }?.baud
+    }
+
     /// Baud rates by rising order with their characters in modes C and B.
     private static let rates: [(baud: Int, c: UInt8, b: UInt8?)] = [
         (300, UInt8(ascii: "0"), nil),
@@ -72,4 +87,29 @@ public enum SignOnMode: Hashable, Sendable {
         (9600, UInt8(ascii: "5"), UInt8(ascii: "E")),
         (19200, UInt8(ascii: "6"), UInt8(ascii: "F")),
     ]
+}
+
+/// Who says in which mode a conversation goes on: the meter, or the configuration for a meter whose baud rate
+/// character means something else.
+public enum ModeSelection: String, Sendable, Hashable, CaseIterable {
+    /// By the baud rate character, see `SignOnMode`.
+    case automatic
+    /// The readout follows at once at the rate of the sign-on, whatever the character.
+    case a
+    /// The meter changes its rate by itself; a digit is taken as the rate that it stands for in mode C. Any other
+    /// character leaves the rate as it is.
+    case b
+    /// The meter is acknowledged; a letter is taken as the rate that it stands for in mode B, any other character
+    /// as 300 baud.
+    case c
+
+    func mode(rateCharacter: UInt8) -> SignOnMode {
+        let baud = SignOnMode.baud(rateCharacter: rateCharacter)
+        return switch self {
+        case .automatic: SignOnMode(rateCharacter: rateCharacter)
+        case .a: .a
+        case .b: baud.map { .b(baud: $0) } ?? .a
+        case .c: .c(baud: baud ?? 300)
+        }
+    }
 }

@@ -1,7 +1,7 @@
 import IEC62056
 import Wire
 
-/// A meter with an optical port that speaks mode C of IEC 62056-21, without input or output of its own:
+/// A meter with an optical port that speaks IEC 62056-21 in mode A, B, C or D, without input or output of its own:
 /// what it receives goes in, what it does comes out. Parity bits are the line's matter.
 public struct OpticalMeter: Sendable {
     /// One line of the readout, `code(value*unit)`.
@@ -19,49 +19,6 @@ public struct OpticalMeter: Sendable {
         var line: String { "\(code)(\(value)\(unit.map { "*\($0)" } ?? ""))\r\n" }
     }
 
-    public struct Configuration: Sendable, Hashable {
-        /// Three letters.
-        public var manufacturer: String
-        /// Type and firmware, at most 16 characters.
-        public var identification: String
-        /// The device address; leading zeros do not count.
-        public var address: String
-        /// The fastest rate that the meter offers, one of 300 to 19200.
-        public var offeredBaud: Int
-        /// The line on which it waits for a sign-on.
-        public var line: LineSettings
-
-        public init(
-            manufacturer: String = "OBI", identification: String = "SIM-1", address: String = "",
-            offeredBaud: Int = 9600, line: LineSettings = .signOn
-        ) {
-            self.manufacturer = manufacturer
-            self.identification = identification
-            self.address = address
-            self.offeredBaud = offeredBaud
-            self.line = line
-        }
-    }
-
-    /// What goes wrong.
-    public struct Faults: Sendable, Hashable {
-        /// So many of the next readouts get a wrong block check character.
-        public var wrongBlockChecks: Int
-        /// It hears nothing and says nothing.
-        public var isSilent: Bool
-        /// It answers the acknowledgement with NAK.
-        public var refuses: Bool
-        /// The head gives back what it is sent.
-        public var echoes: Bool
-
-        public init(wrongBlockChecks: Int = 0, isSilent: Bool = false, refuses: Bool = false, echoes: Bool = false) {
-            self.wrongBlockChecks = wrongBlockChecks
-            self.isSilent = isSilent
-            self.refuses = refuses
-            self.echoes = echoes
-        }
-    }
-
     /// What the meter does, in this order.
     public enum Action: Sendable, Hashable {
         case send([UInt8])
@@ -76,6 +33,10 @@ public struct OpticalMeter: Sendable {
     private let configuration: Configuration
     private let dataSets: @Sendable () -> [DataSet]
     private var state = State.waiting
+    private var isAwake: Bool
+    /// NUL characters in a row.
+    private var wakingCharacters = 0
+    private var echoCount = 0
     private var input: [UInt8] = []
 
     private enum State: Equatable {
@@ -84,8 +45,8 @@ public struct OpticalMeter: Sendable {
         case called
         /// Waits for the acknowledgement.
         case identified
-        /// About to send the readout, at the rate that was agreed to.
-        case acknowledged
+        /// About to send the readout, at this rate.
+        case reading(baud: Int)
     }
 
     /// Meters take this long before they answer (IEC 62056-21, 6.3.14: 200 ms to 1.5 s).
@@ -101,18 +62,21 @@ public struct OpticalMeter: Sendable {
         self.configuration = configuration
         self.faults = faults
         self.dataSets = dataSets
+        isAwake = configuration.wakeUp == nil
     }
 
     // MARK: Events
 
     /// Characters arrived, undamaged.
     public mutating func receive(_ bytes: [UInt8]) -> [Action] {
-        var actions: [Action] = faults.echoes ? [.send(bytes)] : []
+        var actions = faults.echoes ? echo(bytes) : []
         for byte in bytes {
-            input.append(Parity.stripped(byte))
+            let character = Parity.stripped(byte)
+            actions += countWakeUp(character)
+            input.append(character)
             if input.count > Self.longestInput { input.removeFirst() }
-            if byte.isEndOfMessage || input.suffix(SignOn.breakMessage.count) == SignOn.breakMessage[...] {
-                actions += faults.isSilent ? [] : understand(input)
+            if character == 0x0A || input.suffix(SignOn.breakMessage.count) == SignOn.breakMessage[...] {
+                actions += faults.isSilent || !isAwake ? [] : understand(input)
                 input = []
             }
         }
@@ -123,30 +87,75 @@ public struct OpticalMeter: Sendable {
     public mutating func timer() -> [Action] {
         switch state {
         case .waiting:
-            return []
+            return sleep()
         case .called:
-            state = .identified
-            return [.send(identificationLine), .arm(Self.acknowledgementTimeout)]
-        case .identified, .acknowledged:
-            state = .waiting
-            return [.send(readout()), .setLine(configuration.line)]
+            return identify()
+        case .identified:
+            return sendReadout(baud: configuration.line.baud)
+        case .reading(let baud):
+            return sendReadout(baud: baud)
         }
+    }
+
+    /// The next telegram of a meter that talks by itself (mode D). Drive it every few seconds.
+    public mutating func push() -> [UInt8] {
+        identificationLine + (configuration.hasBlockCheck ? [] : Self.lineEnd) + readout()
     }
 
     // MARK: What it hears
 
     private static let longestInput = 64
+    private static let lineEnd = Array("\r\n".utf8)
+
+    private mutating func echo(_ bytes: [UInt8]) -> [Action] {
+        var returned: [UInt8] = []
+        for byte in bytes {
+            echoCount += 1
+            if Self.isTurn(echoCount, every: faults.echo.lostEvery) { continue }
+            returned.append(Self.isTurn(echoCount, every: faults.echo.damagedEvery) ? byte ^ 0x10 : byte)
+        }
+        let length = faults.echo.pieceLength ?? max(1, returned.count)
+        return stride(from: 0, to: returned.count, by: max(1, length)).map {
+            .send(Array(returned.dropFirst($0).prefix(length)))
+        }
+    }
+
+    private static func isTurn(_ number: Int, every period: Int) -> Bool {
+        period > 0 && number.isMultiple(of: period)
+    }
+
+    private mutating func countWakeUp(_ character: UInt8) -> [Action] {
+        guard let wakeUp = configuration.wakeUp, state == .waiting else { return [] }
+        wakingCharacters = character == 0 ? wakingCharacters + 1 : 0
+        guard wakingCharacters == wakeUp.characters, !faults.isSilent else { return [] }
+        isAwake = true
+        return [.setLine(configuration.line), .arm(wakeUp.listens)]
+    }
+
+    private mutating func sleep() -> [Action] {
+        guard configuration.wakeUp != nil, isAwake else { return [] }
+        isAwake = false
+        wakingCharacters = 0
+        return [.setLine(configuration.initialLine)]
+    }
 
     private mutating func understand(_ message: [UInt8]) -> [Action] {
         if message.suffix(SignOn.breakMessage.count) == SignOn.breakMessage[...] {
-            state = .waiting
-            return [.disarm, .setLine(configuration.line)]
+            return [.disarm] + rest()
         }
-        if isCalled(by: message) {
+        if configuration.mode != .d, isCalled(by: message) {
             state = .called
-            return [.arm(Self.reaction)]
+            return [.arm(configuration.reaction)]
         }
         return state == .identified ? acknowledge(message.suffix(6)) : []
+    }
+
+    /// The conversation is over.
+    private mutating func rest() -> [Action] {
+        state = .waiting
+        isAwake = configuration.wakeUp == nil
+        wakingCharacters = 0
+        return [.setLine(configuration.initialLine)]
     }
 
     private func isCalled(by message: [UInt8]) -> Bool {
@@ -162,30 +171,54 @@ public struct OpticalMeter: Sendable {
     private mutating func acknowledge(_ message: ArraySlice<UInt8>) -> [Action] {
         let option = Array(message)
         guard option.count == 6, option[0] == 0x06 else { return [] }
-        if faults.refuses {
-            state = .waiting
-            return [.disarm, .send([0x15])]
-        }
+        if faults.refuses { return [.disarm, .send([0x15])] + rest() }
         guard option[1] == UInt8(ascii: "0"), option[3] == UInt8(ascii: "0"),
             case .c(let baud) = SignOnMode(rateCharacter: option[2]), baud <= configuration.offeredBaud
         else { return [] }
-        state = .acknowledged
-        var line = configuration.line
-        line.baud = baud
-        return [.setLine(line), .arm(Self.reaction)]
+        state = .reading(baud: baud)
+        return [.setLine(line(baud: baud)), .arm(configuration.reaction)]
     }
 
     // MARK: What it says
 
+    private func line(baud: Int) -> LineSettings {
+        var line = configuration.line
+        line.baud = baud
+        return line
+    }
+
+    private mutating func identify() -> [Action] {
+        switch configuration.mode {
+        case .a, .d:
+            state = .reading(baud: configuration.line.baud)
+            return [.send(identificationLine), .arm(configuration.reaction)]
+        case .b:
+            state = .reading(baud: configuration.offeredBaud)
+            return [
+                .send(identificationLine), .setLine(line(baud: configuration.offeredBaud)),
+                .arm(configuration.reaction),
+            ]
+        case .c:
+            state = .identified
+            return [.send(identificationLine), .arm(Self.acknowledgementTimeout)]
+        }
+    }
+
     private var identificationLine: [UInt8] {
-        let rate = SignOnMode.rateCharacter(baud: configuration.offeredBaud) ?? UInt8(ascii: "0")
-        return Array("/\(configuration.manufacturer)".utf8) + [rate]
-            + Array("\(configuration.identification)\r\n".utf8)
+        Array("/\(configuration.manufacturer)".utf8) + [configuration.sentRateCharacter]
+            + Array(configuration.identification.utf8) + Self.lineEnd
+    }
+
+    private mutating func sendReadout(baud: Int) -> [Action] {
+        let message = readout()
+        guard let kept = faults.keptRate, baud > kept.highest else { return [.send(message)] + rest() }
+        return (kept.isSilentAbove ? [] : [.send(message.map { ~$0 })]) + rest()
     }
 
     private mutating func readout() -> [UInt8] {
-        let text = dataSets().map(\.line).joined() + "!\r\n"
-        let checked = Array(text.utf8) + [0x03]
+        let text = Array(dataSets().map(\.line).joined().utf8) + [UInt8(ascii: "!")] + Self.lineEnd
+        guard configuration.hasBlockCheck else { return text }
+        let checked = text + [0x03]
         var check = checked.reduce(0) { $0 ^ $1 }
         if faults.wrongBlockChecks > 0 {
             faults.wrongBlockChecks -= 1
@@ -193,8 +226,4 @@ public struct OpticalMeter: Sendable {
         }
         return [0x02] + checked + [check]
     }
-}
-
-extension UInt8 {
-    fileprivate var isEndOfMessage: Bool { self == 0x0A || self == 0x8A }
 }

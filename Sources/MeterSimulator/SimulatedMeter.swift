@@ -22,7 +22,7 @@ public struct SimulatedMeter: Sendable {
     public var line: LineSettings {
         switch kind {
         case .push: LineSettings(baud: 2400, dataBits: 8, parity: .even)
-        case .optical(let configuration, _): configuration.line
+        case .optical(let configuration, _): configuration.initialLine
         }
     }
 

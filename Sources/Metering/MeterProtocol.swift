@@ -72,6 +72,12 @@ public enum ProtocolKey: String, Sendable, Hashable, CaseIterable {
     case authenticationKey = "authentication_key"
     /// The device address of a sign-on.
     case address
+    /// How the meter of a sign-on talks.
+    case mode
+    /// The fastest rate that is agreed to.
+    case baud
+    /// What wakes a meter that sleeps.
+    case wakeUp = "wake_up"
     /// Which check a telegram has.
     case crc
     /// Devices behind the meter that are meters of their own.
@@ -86,6 +92,10 @@ public struct ProtocolSettings: Sendable, Hashable {
     /// 16 bytes.
     public var authenticationKey: Secret?
     public var address: String?
+    public var mode = ReadoutMode.auto
+    /// Nil: 19200 where the line can be set, else that of the sign-on.
+    public var maximumBaud: Int?
+    public var wakeUp: WakeUp?
     public var checksum = P1Checksum.auto
     /// The line at the start of a conversation; nil where the link has none.
     public var line: LineSettings?

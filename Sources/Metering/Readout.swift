@@ -2,20 +2,49 @@ import IEC62056
 import OBIS
 import Wire
 
+/// How the meter of `iec62056-21` talks (IEC 62056-21, 6.4).
+public enum ReadoutMode: String, Sendable, Hashable, CaseIterable {
+    /// As its identification says: A, B or C.
+    case auto
+    case a, b, c
+    /// It is not asked; it sends its readout by itself.
+    case d
+
+    fileprivate var selection: ModeSelection {
+        switch self {
+        case .auto, .d: .automatic
+        case .a: .a
+        case .b: .b
+        case .c: .c
+        }
+    }
+}
+
 extension MeterProtocol {
     /// `iec62056-21`: text over the optical port and the current loop.
     static let readout = MeterProtocol(
         name: "iec62056-21",
-        summary: "the optical port and the current loop: sign-on, baud change and data readout (modes A, B and C)",
-        keys: [.address],
-        isPolled: { _ in true },
-        defaultLine: { _ in .signOn },
+        summary: "the optical port and the current loop: sign-on, baud change and data readout (modes A, B, C and D)",
+        keys: [.address, .mode, .baud, .wakeUp],
+        isPolled: { $0.mode != .d },
+        defaultLine: { $0.mode == .d ? .modeD : .signOn },
+        // Without a line, nothing of the settings may ask for another speed.
+        needsLine: { $0.mode == .d ? nil : ReadoutSession.Settings($0, line: nil).needsLineChanges },
         makeDecoder: { _ in ReadoutDecoder() },
         makeSession: { settings in
-            ModeCSession(
-                settings: ModeCSession.Settings(
-                    line: settings.line, address: settings.address ?? "",
-                    // A port at 8N1 carries 7E1 as well, when the parity bit is made here.
-                    addsParity: settings.line.map { $0.dataBits == 8 && $0.parity == .none } ?? false))
+            guard settings.mode != .d else {
+                return PushSession(silence: .seconds(1)) { ReadoutDecoder(source: .line) }
+            }
+            return ReadoutSession(settings: ReadoutSession.Settings(settings, line: settings.line))
         })
+}
+
+extension ReadoutSession.Settings {
+    fileprivate init(_ settings: ProtocolSettings, line: LineSettings?) {
+        self.init(
+            line: line, maximumBaud: settings.maximumBaud, address: settings.address ?? "",
+            // A port at 8N1 carries 7E1 as well, when the parity bit is made here.
+            addsParity: line.map { $0.dataBits == 8 && $0.parity == .none } ?? false,
+            mode: settings.mode.selection, wakeUp: settings.wakeUp)
+    }
 }

@@ -17,7 +17,7 @@ struct Conversation {
         case close
     }
 
-    var session: ModeCSession
+    var session: ReadoutSession
     var meter: OpticalMeter
     /// So many characters reach the session at once.
     var chunk: Int
@@ -29,17 +29,26 @@ struct Conversation {
     private var meterTimer = 0
 
     private(set) var sent: [[UInt8]] = []
+    /// The rates of the acknowledgements so far.
+    var agreed: [Int] {
+        sent.compactMap { message -> Int? in
+            guard message.count == 6, message[0] == 0x06, case .c(let baud) = SignOnMode(rateCharacter: message[2])
+            else { return nil }
+            return baud
+        }
+    }
     private(set) var telegrams: [Telegram] = []
     private(set) var rejected: [WireError.Code] = []
     private(set) var lines: [LineSettings] = []
     private(set) var end: WireError.Code??
 
     init(
-        settings: ModeCSession.Settings = .init(), meter: OpticalMeter.Configuration = .init(),
+        settings: ReadoutSession.Settings = .init(), meter: OpticalMeter.Configuration = .init(),
         faults: OpticalMeter.Faults = .init(), chunk: Int = 1
     ) {
-        session = ModeCSession(settings: settings)
+        session = ReadoutSession(settings: settings)
         self.meter = OpticalMeter(configuration: meter, faults: faults) { Self.dataSets }
+        meterLine = meter.initialLine
         self.chunk = chunk
     }
 
@@ -123,14 +132,15 @@ struct Conversation {
     }
 }
 
+/// The registers of a telegram, one text each.
+func values(_ telegram: Telegram?) -> [String] {
+    (telegram?.registers ?? []).map { "\($0.code ?? "")(\($0.text ?? ""))\($0.unit?.symbol ?? "")" }
+}
+
 @Suite("A session and a simulated meter")
 struct ConversationTests {
     static let request = Sample.bytes("/?!\r\n")
     static let wanted = ["F.F(00)", "0.0.0(12345678)", "1.8.0(001234.567)kWh", "32.7(231)V"]
-
-    private func values(_ telegram: Telegram?) -> [String] {
-        (telegram?.registers ?? []).map { "\($0.code ?? "")(\($0.text ?? ""))\($0.unit?.symbol ?? "")" }
-    }
 
     @Test("a whole readout at the meter's rate, by the byte and in pieces", arguments: [1, 2, 7, 1000])
     func readout(chunk: Int) {
@@ -152,6 +162,47 @@ struct ConversationTests {
         conversation.poll()
         #expect(conversation.rejected == [])
         #expect(values(conversation.telegrams.first) == Self.wanted)
+    }
+
+    @Test(
+        "a head that gives back only a part of what it is sent, or something else, changes nothing",
+        arguments: [0, 2, 3, 4, 5, 7], [0, 2, 3, 4, 5, 7])
+    func badEcho(lost: Int, damaged: Int) {
+        var conversation = Conversation(
+            faults: .init(echoes: true, echo: .init(lostEvery: lost, damagedEvery: damaged)))
+        conversation.poll()
+        #expect(conversation.rejected == [])
+        #expect(values(conversation.telegrams.first) == Self.wanted)
+    }
+
+    @Test("a meter of each mode is read, with and without block check", arguments: [true, false])
+    func modes(hasBlockCheck: Bool) {
+        for mode in [OpticalMeter.Mode.a, .b, .c] where hasBlockCheck || mode != .c {
+            for offered in [300, 600, 4800] {
+                var conversation = Conversation(
+                    meter: .init(offeredBaud: offered, mode: mode, hasBlockCheck: hasBlockCheck))
+                conversation.poll()
+                #expect(conversation.rejected == [])
+                #expect(values(conversation.telegrams.first) == Self.wanted)
+                #expect(conversation.lines.map(\.baud).max() == (mode == .a ? 300 : offered))
+                #expect(conversation.agreed == (mode == .c ? [offered] : []))
+            }
+        }
+    }
+
+    @Test(
+        "a meter whose identification lies is read when the configuration says its mode",
+        arguments: [
+            (OpticalMeter.Mode.a, "5", ModeSelection.a, 300), (.b, "4", .b, 4800), (.c, "D", .c, 4800),
+            (.a, "A", .a, 300),
+        ])
+    func fixedModes(_ mode: OpticalMeter.Mode, _ character: String, _ said: ModeSelection, _ baud: Int) {
+        let meter = OpticalMeter.Configuration(
+            offeredBaud: baud, mode: mode, rateCharacter: character.utf8.first)
+        var conversation = Conversation(settings: .init(retries: 0, mode: said), meter: meter)
+        conversation.poll()
+        #expect(values(conversation.telegrams.first) == Self.wanted)
+        #expect(conversation.lines.map(\.baud).max() == baud)
     }
 
     @Test("each offered rate is used up to the maximum", arguments: [300, 600, 1200, 2400, 4800, 9600, 19200])
@@ -237,54 +288,5 @@ struct ConversationTests {
             conversation.poll()
             #expect(values(conversation.telegrams.last) == Self.wanted, "at \(milliseconds) ms")
         }
-    }
-}
-
-@Suite("The simulated optical meter")
-struct OpticalMeterTests {
-    private func meter() -> OpticalMeter {
-        OpticalMeter(configuration: .init(identification: "X")) { [.init("1.8.0", "1", unit: "kWh")] }
-    }
-
-    @Test("it answers a request after its reaction time, whatever came before")
-    func request() {
-        var meter = meter()
-        #expect(meter.receive(Sample.bytes("\u{0}\u{7F}garbage/?!\r")) == [])
-        #expect(meter.receive(Sample.bytes("\n")) == [.arm(OpticalMeter.reaction)])
-        #expect(
-            meter.timer() == [.send(Sample.bytes("/OBI5X\r\n")), .arm(OpticalMeter.acknowledgementTimeout)])
-    }
-
-    @Test("characters with parity bits are understood")
-    func parity() {
-        var meter = meter()
-        #expect(meter.receive(Sample.withParity(Sample.bytes("/?!\r\n"))) == [.arm(OpticalMeter.reaction)])
-    }
-
-    @Test("without an acknowledgement the readout comes at the first rate")
-    func noAcknowledgement() {
-        var meter = meter()
-        _ = meter.receive(Sample.bytes("/?!\r\n"))
-        _ = meter.timer()
-        #expect(meter.timer() == [.send(Sample.block("1.8.0(1*kWh)\r\n!\r\n")), .setLine(.signOn)])
-        #expect(meter.timer() == [])
-    }
-
-    @Test("a rate that was not offered, or another procedure, is not answered")
-    func foreignAcknowledgement() {
-        for option in ["\u{6}060\r\n", "\u{6}051\r\n", "\u{6}150\r\n", "050\r\n"] {
-            var meter = meter()
-            _ = meter.receive(Sample.bytes("/?!\r\n"))
-            _ = meter.timer()
-            #expect(meter.receive(Sample.bytes(option)) == [])
-        }
-    }
-
-    @Test("a break ends what was going on")
-    func breaks() {
-        var meter = meter()
-        _ = meter.receive(Sample.bytes("/?!\r\n"))
-        #expect(meter.receive(SignOn.breakMessage) == [.disarm, .setLine(.signOn)])
-        #expect(meter.timer() == [])
     }
 }

@@ -14,8 +14,8 @@ struct Step {
     }
 }
 
-@Suite("A conversation in mode C, event by event")
-struct ModeCSessionTests {
+@Suite("A conversation, event by event")
+struct ReadoutSessionTests {
     static let request = Sample.bytes("/?!\r\n")
     static let fast = LineSettings(baud: 4800, dataBits: 7, parity: .even)
     static let acknowledgement = Sample.bytes("\u{6}040\r\n")
@@ -46,10 +46,10 @@ struct ModeCSessionTests {
     static let failed = WireError(.timeout, "")
 
     func check(
-        _ steps: [Step], settings: ModeCSession.Settings = .init(retries: 0),
+        _ steps: [Step], settings: ReadoutSession.Settings = .init(retries: 0),
         location: SourceLocation = #_sourceLocation
     ) {
-        var session = ModeCSession(settings: settings)
+        var session = ReadoutSession(settings: settings)
         for (number, step) in steps.enumerated() {
             let actions = session.handle(step.event)
             #expect(actions == step.actions, "step \(number), \(step.event)", sourceLocation: location)
@@ -138,6 +138,18 @@ struct ModeCSessionTests {
             ])
     }
 
+    @Test("the rate of mode B holds from the last character of the identification, or a little later without it")
+    func modeBLineFeed() {
+        let line = "/ABCDmeter\r"
+        for event in [SessionEvent.received([0x0A]), .timer] {
+            check(
+                Self.signOn + [
+                    Step(.received(Sample.bytes(line)), [.arm(.milliseconds(70))]),
+                    Step(event, [.setLine(Self.fast), Self.firstByte]),
+                ])
+        }
+    }
+
     @Test("a meter of mode A goes on at once, without a block check too")
     func modeA() {
         let line = "/ABC meter\r\n"
@@ -156,30 +168,28 @@ struct ModeCSessionTests {
             ])
     }
 
-    @Test("the echo of both messages is taken away, in pieces too")
-    func echo() {
+    @Test(
+        "the configuration says the mode of a meter whose baud rate character means something else",
+        arguments: [
+            (ModeSelection.a, "5", nil), (.a, "C", nil), (.b, "D", 4800), (.b, "4", 4800), (.b, "x", nil),
+            (.automatic, "x", nil), (.automatic, "D", 4800),
+        ] as [(ModeSelection, String, Int?)])
+    func withoutAcknowledgement(_ mode: ModeSelection, _ character: String, _ baud: Int?) {
+        let change = baud.map { [SessionAction<Telegram>.setLine(.init(baud: $0, dataBits: 7, parity: .even))] } ?? []
         check(
-            [
-                Self.signOn[0],
-                Step(.received(Array(Self.request.prefix(3))), []),
-                Step(.received(Array(Self.request.dropFirst(3))), []),
-                Self.signOn[1],
-                Step(.received(Sample.bytes("/LG")), [Self.betweenBytes]),
-                Step(.received(Array(Sample.bytes(Sample.identification)[3...])), [.arm(.milliseconds(250))]),
-                Step(.timer, [.send(Self.acknowledgement), Self.sending(6)]),
-                Step(.received(Self.acknowledgement), []),
-                Step(.drained, [.setLine(Self.fast), Self.firstByte]),
-                Step(.received(Self.block), [.emit(Self.telegram), .disarm, .setLine(.signOn), .finished(nil)]),
-            ])
+            Self.signOn + [Step(.received(Sample.bytes("/ABC\(character)meter\r\n")), change + [Self.firstByte])],
+            settings: .init(retries: 0, mode: mode))
     }
 
-    @Test("an identification that begins like an echo is not taken for one")
-    func noEcho() {
+    @Test(
+        "with mode C by configuration every meter is acknowledged",
+        arguments: [("5", "5"), ("C", "3"), (" ", "0"), ("9", "0")])
+    func alwaysAcknowledged(_ character: String, _ rate: String) {
         check(
             Self.signOn + [
-                Step(.received(Sample.bytes("/")), []),
-                Step(.received(Sample.bytes("LGZ4x\r\n")), [.arm(.milliseconds(250))]),
-            ])
+                Step(.received(Sample.bytes("/ABC\(character)meter\r\n")), [.arm(.milliseconds(250))]),
+                Step(.timer, [.send(Sample.bytes("\u{6}0\(rate)0\r\n")), Self.sending(6)]),
+            ], settings: .init(retries: 0, mode: .c))
     }
 
     @Test("the noise of a head before the identification is skipped")
@@ -187,6 +197,18 @@ struct ModeCSessionTests {
         check(
             Self.signOn + [
                 Step(.received([0xFF, 0x00, 0x2F] + Sample.bytes(Sample.identification)), [.arm(.milliseconds(250))])
+            ])
+    }
+
+    @Test("an identification with a wrong parity bit is none")
+    func damagedIdentification() {
+        var bytes = Sample.withParity(Sample.bytes(Sample.identification))
+        // The 6 of its version becomes a 7 that lacks its bit.
+        bytes[bytes.count - 3] ^= 0x01
+        check(
+            Self.signOn + [
+                Step(.received(bytes), [Self.betweenBytes]),
+                Step(.timer, [.disarm, .finished(WireError(.framing, ""))]),
             ])
     }
 
@@ -200,7 +222,7 @@ struct ModeCSessionTests {
     @Test("silence says whether at least the echo came")
     func silenceMessages() throws {
         for (bytes, word) in [([], "no meter"), (Self.request, "echo")] as [([UInt8], String)] {
-            var session = ModeCSession(settings: .init(retries: 0))
+            var session = ReadoutSession(settings: .init(retries: 0))
             _ = session.handle(.poll)
             _ = session.handle(.received(bytes))
             _ = session.handle(.drained)
@@ -256,8 +278,10 @@ struct ModeCSessionTests {
                 Step(.drained, [.reject(WireError(.truncated, "")), .setLine(.signOn), Self.quiet]),
                 Step(.received([0x41, 0x42]), [.noise(2), Self.quiet]),
                 Step(.timer, Self.signOn[0].actions),
-            ] + Self.acknowledged.dropFirst() + [
-                Step(.received(Self.block), [.emit(Self.telegram), .disarm, .setLine(.signOn), .finished(nil)])
+            ] + Self.acknowledged.dropFirst().dropLast(2) + [
+                Step(.timer, [.send(Sample.bytes("\u{6}030\r\n")), Self.sending(6)]),
+                Step(.drained, [.setLine(.modeD), Self.firstByte]),
+                Step(.received(Self.block), [.emit(Self.telegram), .disarm, .setLine(.signOn), .finished(nil)]),
             ], settings: .init(retries: 1))
     }
 
@@ -306,8 +330,13 @@ struct ModeCSessionTests {
             ])
     }
 
-    @Test("a mode B rate above the maximum is refused")
+    @Test("a mode B rate above the maximum, or on a link without a line, is refused")
     func modeBTooFast() {
+        check(
+            [
+                Step(.poll, [.send(Self.request), Self.sending(5)]),
+                Step(.received(Sample.bytes("/ABCAmeter\r\n")), [.disarm, .finished(WireError(.unsupported, ""))]),
+            ], settings: .init(line: nil, retries: 0))
         check(
             Self.signOn + [
                 Step(.received(Sample.bytes("/ABCFmeter\r\n")), [.disarm, .finished(WireError(.unsupported, ""))])
