@@ -90,8 +90,9 @@ let package = Package(
         .executableTarget(
             name: "obisd",
             dependencies: [
-                "OBIS", "Wire", "Metering", "Configuration", "Transport", "Journal", "MQTT", "MeterSimulator", "Daemon",
-                arguments, log, lifecycle,
+                "OBIS", "Wire", "IEC62056", "Metering", "Configuration", "Transport", "Journal", "MQTT",
+                "MeterSimulator",
+                "Daemon", arguments, log, lifecycle,
             ],
             swiftSettings: strict),
 

@@ -38,13 +38,17 @@ struct Intake: Sendable {
 extension Telegram {
     /// What a reading keeps: a time that is printed in front of a value stands in the value already.
     fileprivate var withoutPrintedTimes: Telegram {
-        guard registers.contains(where: \.isTimeOfNext) else { return self }
+        // Only where times are printed has a value with a name a position.
+        guard registers.contains(where: { $0.isTimeOfNext || ($0.index != nil && $0.code != nil) }) else {
+            return self
+        }
         var telegram = self
         telegram.registers.removeAll { $0.isTimeOfNext }
         // A value that stands alone now needs no position.
         let counts = Dictionary(telegram.registers.map { ($0.code, 1) }, uniquingKeysWith: +)
-        for index in telegram.registers.indices where counts[telegram.registers[index].code] == 1 {
-            if telegram.registers[index].code != nil { telegram.registers[index].index = nil }
+        for index in telegram.registers.indices {
+            let code = telegram.registers[index].code
+            if code != nil, counts[code] == 1 { telegram.registers[index].index = nil }
         }
         return telegram
     }

@@ -144,19 +144,27 @@ extension Register {
     /// What is printed, without blanks around it.
     fileprivate var printed: [UInt8] { Array(Array((text ?? "").utf8).trimmed) }
 
-    /// Identities and messages are text, digits too, and usually the hexadecimal digits of ASCII. `text` stays as printed.
+    /// Identities and messages are usually the hexadecimal digits of ASCII. `text` stays as printed.
     fileprivate mutating func readText(isMessage: Bool) {
         guard value != .unavailable else { return }
         let printed = printed
-        value = .text(P1Text.decoded(printed, isMessage: isMessage) ?? printed.text)
+        if let decoded = P1Text.decoded(printed, isMessage: isMessage) {
+            value = .text(decoded)
+        } else if isMessage || value.number == nil {
+            value = .text(printed.text)
+        }
     }
 
     /// The text of this register if it is the one with this code, and not empty or all zeros: nobody has set those.
     func identity(under code: ObisCode) -> String? {
-        guard obis == code, case .text(let text) = value, text.contains(where: { $0 != "0" && $0 != " " }) else {
-            return nil
+        guard obis == code else { return nil }
+        let id: String
+        switch value {
+        case .text(let text): id = text
+        case .number: id = printed.text
+        case .wide, .flag, .time, .unavailable: return nil
         }
-        return text
+        return id.contains { $0 != "0" && $0 != " " } ? id : nil
     }
 }
 

@@ -40,20 +40,22 @@ public final class RFC2217Server: MeterLine {
         var pump: Task<Void, Never>?
     }
 
-    /// Listens on a free port of 127.0.0.1, for one connection at a time.
+    /// Listens on 127.0.0.1, for one connection at a time.
     ///
     /// - Parameters:
     ///   - line: the meter's settings.
     ///   - readerLine: the port's, before a reader sets it.
+    ///   - port: 0 for a free one.
     ///   - onReaderLine: called when a reader has set the port.
     public init(
-        line: LineSettings, readerLine: LineSettings = LineSettings(baud: 9600), faults: Faults = Faults(),
+        line: LineSettings, port: Int = 0, readerLine: LineSettings = LineSettings(baud: 9600),
+        faults: Faults = Faults(),
         onReaderLine: @escaping @Sendable (LineSettings) -> Void = { _ in }
     ) async throws {
         (inbound, received) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1024))
         self.onReaderLine = onReaderLine
         state = Mutex(State(line: line, faults: faults, reader: ComPortServer(line: readerLine)))
-        server = try await TCPServer()
+        server = try await TCPServer(port: port)
         let pump = Task { [connections = server.connections, weak self] in
             for await connection in connections { await self?.serve(connection) }
         }

@@ -6,7 +6,9 @@ import Wire
 /// One simulated meter of any protocol, run over any line.
 public struct SimulatedMeter: Sendable {
     public enum Kind: Sendable {
-        case push(PushMeter.Configuration, interval: Duration)
+        /// It talks by itself.
+        case talking(any TalkingMeter, interval: Duration)
+        /// It is asked through its optical port.
         case optical(OpticalMeter.Configuration, OpticalMeter.Faults)
     }
 
@@ -21,7 +23,7 @@ public struct SimulatedMeter: Sendable {
     /// The line that the meter has before anybody changes it.
     public var line: LineSettings {
         switch kind {
-        case .push: LineSettings(baud: 2400, dataBits: 8, parity: .even)
+        case .talking(let meter, _): meter.line
         case .optical(let configuration, _): configuration.initialLine
         }
     }
@@ -29,9 +31,9 @@ public struct SimulatedMeter: Sendable {
     /// Talks over a line until it ends or the task is cancelled.
     public func run(over line: some MeterLine) async {
         switch kind {
-        case .push(let configuration, let interval):
+        case .talking(let meter, let interval):
             await withTaskGroup(of: Void.self) { group in
-                group.addTask { await push(configuration, every: interval, over: line) }
+                group.addTask { await talk(meter, every: interval, over: line) }
                 // What a reader sends to a pushing meter is nothing; the end of it is the end of the line.
                 group.addTask { for await _ in line.inbound {} }
                 await group.next()
@@ -39,19 +41,17 @@ public struct SimulatedMeter: Sendable {
             }
         case .optical(let configuration, let faults):
             let house = house
-            let meter = OpticalMeter(configuration: configuration, faults: faults) { Self.dataSets(of: house.now()) }
+            let meter = OpticalMeter(configuration: configuration, faults: faults) {
+                OpticalMeter.dataSets(of: house.now())
+            }
             await answer(meter, over: line)
         }
     }
 
-    // MARK: Pushing
+    // MARK: Talking
 
-    private func push(_ configuration: PushMeter.Configuration, every interval: Duration, over line: some MeterLine)
-        async
-    {
-        // A counter that rises with the clock also rises from one run to the next.
-        var meter = PushMeter(
-            configuration: configuration, counter: UInt32(truncatingIfNeeded: Int(Date().timeIntervalSince1970)))
+    private func talk(_ meter: any TalkingMeter, every interval: Duration, over line: some MeterLine) async {
+        var meter = meter
         let clock = ContinuousClock()
         var due = clock.now
         while !Task.isCancelled {
@@ -106,25 +106,6 @@ public struct SimulatedMeter: Sendable {
             }
         }
     }
-
-    private static func dataSets(of house: Household) -> [OpticalMeter.DataSet] {
-        func digits(_ value: Int, _ decimals: Int, width: Int) -> String {
-            let text = FixedDecimal(Int64(abs(value)), exponent: Int8(-decimals)).description
-            let padding = String(repeating: "0", count: max(0, width - text.count))
-            return (value < 0 ? "-" : "") + padding + text
-        }
-        var sets: [OpticalMeter.DataSet] = [
-            .init("F.F", "00"), .init("0.0", "        87654321"), .init("C.1.0", "87654321"),
-            .init("1.8.0", digits(house.imported, 3, width: 10), unit: "kWh"),
-            .init("2.8.0", digits(house.exported, 3, width: 10), unit: "kWh"),
-            .init("16.7", digits(house.power, 3, width: 6), unit: "kW"),
-        ]
-        for (index, phase) in house.phases.enumerated() {
-            sets.append(.init("\(32 + 20 * index).7", "\(phase.voltage)", unit: "V"))
-            sets.append(.init("\(31 + 20 * index).7", digits(phase.current, 2, width: 6), unit: "A"))
-        }
-        return sets
-    }
 }
 
 /// A house that lives in real time, asked by several lines.
@@ -148,6 +129,12 @@ private final class HouseClock: Sendable {
 extension MeterTime {
     /// The civil time of this machine.
     fileprivate init(localOf date: Date) {
-        self.init(localSeconds: Int64(date.timeIntervalSince1970) + Int64(TimeZone.current.secondsFromGMT(for: date)))
+        let zone = TimeZone.current
+        let local = MeterTime(
+            localSeconds: Int64(date.timeIntervalSince1970) + Int64(zone.secondsFromGMT(for: date)))
+        self =
+            MeterTime(
+                year: local.year, month: local.month, day: local.day, hour: local.hour, minute: local.minute,
+                second: local.second, isDaylightSaving: zone.isDaylightSavingTime(for: date)) ?? local
     }
 }

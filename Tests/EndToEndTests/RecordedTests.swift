@@ -10,7 +10,7 @@ struct RecordedTests {
         "agrees with every expectation, and refuses every invalid one",
         arguments: [
             ("dlms-push", "dlms-push"), ("dlms-push-encrypted", "dlms-push"),
-            ("iec62056-21", "iec62056-21"),
+            ("dlms-mbus", "dlms-push"), ("iec62056-21", "iec62056-21"), ("dsmr-p1", "dsmr-p1"), ("sml", "sml"),
         ])
     func folder(name: String, protocolName: String) async throws {
         guard let corpus = Corpus(name) else { return }
@@ -30,10 +30,10 @@ struct RecordedTests {
 
     @Test(
         "exits 65 for each invalid recording",
-        arguments: ["dlms-push", "dlms-push-encrypted", "iec62056-21"])
+        arguments: ["dlms-push", "dlms-push-encrypted", "dlms-mbus", "iec62056-21", "dsmr-p1", "sml"])
     func exitCodes(name: String) async throws {
         guard let corpus = Corpus(name) else { return }
-        let protocolName = name == "iec62056-21" ? name : "dlms-push"
+        let protocolName = name.hasPrefix("dlms") ? "dlms-push" : name
         for item in try corpus.cases() where !item.isValid {
             let outcome = try await Program.run(arguments(protocolName, [item], corpus.folder))
             #expect(outcome.exitCode == 65, "\(item.name)")
@@ -92,8 +92,20 @@ struct RecordedTests {
             let codes = results.compactMap { $0["error"]?["code"]?.string }
             return !good.isEmpty || codes.contains("key-missing") ? nil : "\(codes)"
         }
-        let wanted = Self.inOrder(expected.flatMap(Self.values)) { $0["obis"] as? String }
-        let deviations = good.map { Self.deviation(of: $0["registers"]?.items ?? [], from: wanted) }
+        // Two stray parentheses are no data set, though a decoder made an empty one of them.
+        let named = expected.filter { !($0["obis"] is NSNull && $0["value"] as? String == "" && $0["hex"] == nil) }
+        let wanted = Self.inOrder(named.flatMap(Self.values)) { $0["obis"] as? String }
+        let unjudged = (item.json["lines_without_expectation"] as? [String] ?? []).map {
+            String($0.prefix { $0 != "(" })
+        }
+        let deviations = good.map { message in
+            let judged = (message["registers"]?.items ?? []).filter { register in
+                // The decoders of SML do not tell of an entry without a value.
+                !unjudged.contains(register["code"]?.string ?? "")
+                    && !(message["protocol"]?.string == "sml" && register["value"] == .null)
+            }
+            return Self.deviation(of: judged, from: wanted)
+        }
         return deviations.contains { $0 == nil } ? nil : deviations.first.flatMap { $0 } ?? "no message"
     }
 
@@ -128,8 +140,11 @@ struct RecordedTests {
         guard register["code"]?.string == code else {
             return "\(register["code"] ?? .null) instead of \(code ?? "-")"
         }
-        if let unit = wanted["unit"] as? String, register["unit"]?.string != unit {
-            return "\(code ?? "-"): unit \(register["unit"] ?? .null) instead of \(unit)"
+        let unit = (wanted["unit_code"] as? Int).flatMap(UInt8.init(exactly:)).map { Unit(code: $0)?.symbol }
+        if let unit = unit ?? (wanted["unit"] as? String).map({ Unit(printed: $0)?.symbol }),
+            register["unit"]?.string != unit
+        {
+            return "\(code ?? "-"): unit \(register["unit"] ?? .null) instead of \(unit ?? "none")"
         }
         let isSame =
             register["text"] == nil ? isSameBinary(register, wanted) : isSamePrinted(register, wanted)
@@ -155,7 +170,9 @@ struct RecordedTests {
             if let text = wanted["value_text"] as? String { return number == FixedDecimal(text) }
             return (wanted["value"] as? NSNumber).flatMap { FixedDecimal($0.stringValue) } == number
         case .string(let text):
-            return text == wanted["value"] as? String || text == (wanted["hex"] as? String)?.lowercased()
+            let value = wanted["value"] as? String
+            return text == value || text == (wanted["hex"] as? String)?.lowercased()
+                || text == value?.filter { $0 != " " }
         case .bool(let flag):
             return "\(flag)".capitalized == wanted["value"] as? String
                 || (wanted["value"] as? NSNumber)?.boolValue == flag

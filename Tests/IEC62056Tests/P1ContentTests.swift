@@ -150,10 +150,7 @@ struct P1ContentTests {
             // An odd number of digits, no letters or digits, too few of them, no hexadecimal digits.
             ("0-0:96.1.1(205C4D246333034353537383234323121)", "205C4D246333034353537383234323121"),
             ("0-0:96.1.1(20202A2020202A2020202A)", "20202A2020202A2020202A"),
-            ("0-1:96.1.0(36353433323130)", "36353433323130"),
-            ("0-0:96.1.0(09610)", "09610"), ("0-0:96.1.0(96815390)", "96815390"),
-            ("0-1:96.1.0(serienummer)", "serienummer"), ("0-0:42.0.0(0012345)", "0012345"),
-            ("1-0:0.0.0(00000000)", "00000000"),
+            ("0-1:96.1.0(serienummer)", "serienummer"), ("0-0:96.1.0(00000000000000000000)", "00000000000000000000"),
             ("0-0:96.13.1(3031203631203831)", "01 61 81"), ("0-0:96.13.0(4F4B)", "OK"), ("0-0:96.13.0(3)", "3"),
             ("0-0:96.13.0()", ""),
         ])
@@ -161,6 +158,19 @@ struct P1ContentTests {
         let register = try #require(P1.registers(line).first)
         #expect(register.value == .text(text))
         #expect("\(register.code ?? "")(\(register.text ?? ""))" == line)
+    }
+
+    @Test(
+        "an identity of few digits is a number like any other, and names the meter as printed",
+        arguments: [
+            ("0-0:96.1.0(09610)", "9610", "09610"), ("0-0:96.1.0(96815390)", "96815390", "96815390"),
+            ("0-0:96.1.0(36353433323130)", "36353433323130", "36353433323130"),
+            ("0-0:42.0.0(0012345)", "12345", "0012345"), ("1-0:0.0.0(00000000)", "0", nil),
+        ] as [(String, String, String?)])
+    func numbers(_ line: String, _ number: String, _ id: String?) throws {
+        let telegram = try #require(P1.telegrams(P1.telegram([line])).first)
+        #expect(telegram.registers.first?.value.number?.description == number)
+        #expect(telegram.meter.id == id)
     }
 
     // MARK: Who

@@ -205,7 +205,7 @@ struct ConnectingTests {
 
     @Test("stop returns while nobody answers: no listener, a listener that stays silent, before the start")
     func stopWithoutBroker() async throws {
-        let port = try MosquittoBroker.freePort()
+        let port = try FreePort.tcp()
         let nobody = try startClient(BrokerSettings(host: "127.0.0.1", port: port, clientID: "c"))
         await nobody.stop(farewell: MQTTMessage("a", "offline"))
 

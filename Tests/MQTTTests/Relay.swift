@@ -17,8 +17,8 @@ final class Relay: Sendable {
     init(to target: Int) throws {
         self.target = target
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        port = try MosquittoBroker.freePort()
-        guard MosquittoBroker.bind(listener, to: port), listen(listener, 8) == 0 else {
+        port = try FreePort.tcp()
+        guard FreePort.bind(listener, to: port), listen(listener, 8) == 0 else {
             throw MosquittoBroker.Failure(description: "the relay has no port: errno \(errno)")
         }
         Thread.detachNewThread { [self] in serve() }
@@ -42,7 +42,7 @@ final class Relay: Sendable {
     private func serve() {
         while case let client = accept(listener, nil, nil), client >= 0 {
             let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            var address = MosquittoBroker.loopback(port: target)
+            var address = FreePort.loopback(target)
             let code = withUnsafePointer(to: &address) { pointer in
                 pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
                     connect(server, pointer, socklen_t(MemoryLayout<sockaddr_in>.size))

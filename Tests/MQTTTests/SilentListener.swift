@@ -12,9 +12,9 @@ final class SilentListener: Sendable {
     /// - Parameter answer: sent once after the first bytes have come.
     init(closes: Bool = false, answer: [UInt8] = []) throws {
         (accepts, sink) = AsyncStream.makeStream()
-        port = try MosquittoBroker.freePort()
+        port = try FreePort.tcp()
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard MosquittoBroker.bind(listener, to: port), listen(listener, 8) == 0 else {
+        guard FreePort.bind(listener, to: port), listen(listener, 8) == 0 else {
             throw MosquittoBroker.Failure(description: "no listener: errno \(errno)")
         }
         Thread.detachNewThread { [listener, sink] in

@@ -28,7 +28,7 @@ public final class MosquittoBroker {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent(
             "mosquitto-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        port = try Self.freePort()
+        port = try FreePort.tcp()
         let path = folder.path
         self.settings =
             ["allow_anonymous \(allowsAnonymous)", "user \(NSUserName())"]
@@ -42,7 +42,7 @@ public final class MosquittoBroker {
     private func startSomewhere() async throws {
         for _ in 0..<5 {
             if (try? await start()) != nil { return }
-            port = try Self.freePort()
+            port = try FreePort.tcp()
         }
         try await start()
     }
@@ -114,42 +114,14 @@ public final class MosquittoBroker {
 
     // MARK: Ports
 
-    /// A port that nobody has, below those that the system gives to outgoing connections.
-    public static func freePort() throws -> Int {
-        for _ in 0..<100 {
-            let port = Int.random(in: 15_000..<32_000)
-            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-            defer { close(descriptor) }
-            if bind(descriptor, to: port) { return port }
-        }
-        throw Failure(description: "no free port: errno \(errno)")
-    }
-
-    public static func bind(_ descriptor: Int32, to port: Int) -> Bool {
-        var address = loopback(port: port)
-        return withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                Foundation.bind(descriptor, pointer, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
-    }
-
     private static func accepts(port: Int) -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
-        var address = loopback(port: port)
+        var address = FreePort.loopback(port)
         return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
                 connect(descriptor, pointer, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
             }
         }
-    }
-
-    public static func loopback(port: Int) -> sockaddr_in {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = UInt16(clamping: port).bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        return address
     }
 }
