@@ -326,15 +326,23 @@ struct FileTests {
         #expect(try loader.load(path: path).node == "a")
     }
 
-    @Test(
-        "every file below etc loads without an error or a warning",
-        arguments: ["dlms-push", "dlms-push-encrypted", "iec62056-21"])
+    static let examples = [
+        "dlms-push", "dlms-push-encrypted", "dlms-push-mbus", "dlms-push-network", "dsmr-p1", "iec62056-21",
+        "iec62056-21-modes", "sml",
+    ]
+
+    @Test("every file below etc loads without an error or a warning", arguments: examples)
     func examples(name: String) throws {
         let path = "etc/examples/\(name).yaml"
         let configuration = try loadFromCheckout(path)
         #expect(!configuration.meters.isEmpty)
         #expect(configuration.warnings == [])
         #expect(configuration.meters.allSatisfy { name.hasPrefix($0.protocolName) })
+    }
+
+    @Test("every protocol has an example")
+    func exampleOfEach() {
+        for name in ProtocolRegistry.all.map(\.name) { #expect(Self.examples.contains(name), "\(name)") }
     }
 
     @Test("there is no example that the test above does not know")
@@ -367,7 +375,7 @@ struct FileTests {
     func documentation() throws {
         let text = try String(contentsOf: checkout.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
         let blocks = text.components(separatedBy: "```yaml\n").dropFirst().map { $0.components(separatedBy: "```")[0] }
-        #expect(blocks.count == 6)
+        #expect(blocks.count == 7)
         let files = FakeFiles(texts: ["obisd.d/a.yaml": ""], anything: "00112233445566778899aabbccddeeff")
         for block in blocks { #expect(errors(block, loader(files, credentials: "/run/x")) == [], "\(block)") }
         for profile in ShippedProfiles.all { #expect(text.contains("`\(profile.name)`"), "\(profile.name)") }
@@ -395,7 +403,8 @@ struct FileTests {
     private func loadFromCheckout(_ path: String) throws -> Configuration {
         let text = try String(contentsOf: checkout.appendingPathComponent(path), encoding: .utf8)
         let files = FakeFiles(anything: "00112233445566778899aabbccddeeff\n")
-        return try loader(files).load(text: text, file: path)
+        return try ConfigurationLoader(protocols: ProtocolRegistry.all, files: files, credentialsDirectory: nil)
+            .load(text: text, file: path)
     }
 
     private func uncommented(_ text: String, where isWanted: (Substring) -> Bool) -> String {
