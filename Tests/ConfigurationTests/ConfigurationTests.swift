@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Metering
 import OBIS
 import Testing
 import Wire
@@ -326,12 +327,12 @@ struct FileTests {
         #expect(try loader.load(path: path).node == "a")
     }
 
-    static let examples = [
+    static let exampleNames = [
         "dlms-push", "dlms-push-encrypted", "dlms-push-mbus", "dlms-push-network", "dsmr-p1", "iec62056-21",
         "iec62056-21-modes", "sml",
     ]
 
-    @Test("every file below etc loads without an error or a warning", arguments: examples)
+    @Test("every file below etc loads without an error or a warning", arguments: exampleNames)
     func examples(name: String) throws {
         let path = "etc/examples/\(name).yaml"
         let configuration = try loadFromCheckout(path)
@@ -342,7 +343,7 @@ struct FileTests {
 
     @Test("every protocol has an example")
     func exampleOfEach() {
-        for name in ProtocolRegistry.all.map(\.name) { #expect(Self.examples.contains(name), "\(name)") }
+        for name in ProtocolRegistry.all.map(\.name) { #expect(Self.exampleNames.contains(name), "\(name)") }
     }
 
     @Test("there is no example that the test above does not know")
@@ -377,7 +378,9 @@ struct FileTests {
         let blocks = text.components(separatedBy: "```yaml\n").dropFirst().map { $0.components(separatedBy: "```")[0] }
         #expect(blocks.count == 7)
         let files = FakeFiles(texts: ["obisd.d/a.yaml": ""], anything: "00112233445566778899aabbccddeeff")
-        for block in blocks { #expect(errors(block, loader(files, credentials: "/run/x")) == [], "\(block)") }
+        let loader = ConfigurationLoader(
+            protocols: ProtocolRegistry.all, files: files, credentialsDirectory: "/run/x")
+        for block in blocks { #expect(errors(block, loader) == [], "\(block)") }
         for profile in ShippedProfiles.all { #expect(text.contains("`\(profile.name)`"), "\(profile.name)") }
     }
 
