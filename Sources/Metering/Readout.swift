@@ -30,7 +30,8 @@ extension MeterProtocol {
         defaultLine: { $0.mode == .d ? .modeD : .signOn },
         // Without a line, nothing of the settings may ask for another speed.
         needsLine: { $0.mode == .d ? nil : ReadoutSession.Settings($0, line: nil).needsLineChanges },
-        makeDecoder: { _ in ReadoutDecoder() },
+        // A meter that talks by itself is heard from a line, and nothing of it may be missing.
+        makeDecoder: { ReadoutDecoder(source: $0.mode == .d ? .line : .recording) },
         makeSession: { settings in
             guard settings.mode != .d else {
                 return PushSession(silence: .seconds(1)) { ReadoutDecoder(source: .line) }

@@ -20,8 +20,6 @@ struct Recording: Sendable, CustomStringConvertible {
     var endsWithSilence = false
     /// Whether the link itself tells where a damaged message ends: a datagram, a connection, silence.
     var isDelimited = false
-    /// What the decoder says of a whole message, where it cannot be sure of it.
-    var warnings = 0
 
     var description: String { "\(protocolName), \(name)" }
 
@@ -114,10 +112,24 @@ enum Recordings {
 
     // MARK: Readouts
 
-    private static let readouts: [Recording] = [300, 9600].map { baud in
-        Recording(
-            protocolName: "iec62056-21", name: "\(baud) baud", settings: ProtocolSettings(),
-            bytes: conversation(offeredBaud: baud))
+    private static let readouts: [Recording] =
+        [300, 9600].map { baud in
+            Recording(
+                protocolName: "iec62056-21", name: "\(baud) baud", settings: ProtocolSettings(),
+                bytes: conversation(offeredBaud: baud))
+        } + [unasked(hasBlockCheck: false), unasked(hasBlockCheck: true)]
+
+    /// A meter of mode D, whose characters arrive with their parity bits: without a block, they are the check.
+    private static func unasked(hasBlockCheck: Bool) -> Recording {
+        var configuration = OpticalMeter.Configuration(manufacturer: "LGZ", identification: "ZMF100AC.M26", mode: .d)
+        configuration.hasBlockCheck = hasBlockCheck
+        var meter = ReadoutMeter(configuration: configuration)
+        var settings = ProtocolSettings()
+        settings.mode = .d
+        let bytes = meter.push(Household(seed: 7), time: MeterTime(localSeconds: 1_768_480_496))
+        return Recording(
+            protocolName: "iec62056-21", name: "mode D\(hasBlockCheck ? " with a block" : "")", settings: settings,
+            bytes: hasBlockCheck ? bytes : bytes.map(Parity.added))
     }
 
     /// What the meter sends from the sign-on to the end of the readout.
