@@ -20,4 +20,8 @@ public enum Limits {
     public static let identification = 64
     /// Registers of one telegram.
     public static let registers = 4096
+    /// DIFE and VIFE of one M-Bus record (EN 13757-3, 6.3 and 6.4).
+    public static let mbusExtensions = 10
+    /// Records of one M-Bus telegram. A frame of 255 bytes holds at most 127.
+    public static let mbusRecords = 256
 }
