@@ -84,9 +84,12 @@ extension DataField {
         return Int64(exactly: pattern).map { FixedDecimal($0) }
     }
 
-    /// The characters in reading order (ISO 8859-1), or the bytes as hexadecimal digits.
+    /// The characters in reading order (ISO 8859-1) without zeros behind them. Where they are no printable text, and for
+    /// bytes, hexadecimal digits in the order of the wire.
     var text: String {
-        coding == .text ? Latin1.text(bytes.reversed()) : Hex.string(bytes)
+        guard coding == .text else { return Hex.string(bytes) }
+        let characters = bytes.drop { $0 == 0 }
+        return characters.allSatisfy(Latin1.isPrintable) ? Latin1.text(characters.reversed()) : Hex.string(bytes)
     }
 
     private var pattern: UInt64 {
@@ -121,6 +124,8 @@ extension DataField {
 
 /// Texts of ISO 8859-1, one byte for each character.
 enum Latin1 {
+    static func isPrintable(_ byte: UInt8) -> Bool { (0x20...0x7E).contains(byte) || byte >= 0xA0 }
+
     static func text(_ bytes: some Sequence<UInt8>) -> String {
         var text = ""
         for byte in bytes { text.unicodeScalars.append(Unicode.Scalar(byte)) }

@@ -70,8 +70,9 @@ public struct SecondaryAddress: Hashable, Sendable {
         guard frame.address == LinkAddress.selected, frame.control & Control.fromMaster != 0,
             ControlInformation.isSelection(frame.controlInformation), frame.data.count >= Self.length
         else { return nil }
-        self.init(bytes: frame.controlInformation & ControlInformation.mostSignificantFirst == 0
-            ? frame.data : Self.reversedFields(frame.data))
+        self.init(
+            bytes: frame.controlInformation & ControlInformation.mostSignificantFirst == 0
+                ? frame.data : Self.reversedFields(frame.data))
     }
 
     private static func reversedFields(_ data: [UInt8]) -> [UInt8] {

@@ -122,8 +122,7 @@ struct ValueInformation: Hashable, Sendable {
     private static func nameStands(_ reader: WireReader) -> Bool {
         guard let length = reader.peek(), length > 0, length <= longestName else { return false }
         return (1...Int(length)).allSatisfy { distance in
-            guard let byte = reader.peek(ahead: distance) else { return false }
-            return (0x20...0x7E).contains(byte) || byte >= 0xA0
+            reader.peek(ahead: distance).map(Latin1.isPrintable) ?? false
         }
     }
 }
