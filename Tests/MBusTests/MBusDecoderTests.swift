@@ -18,6 +18,20 @@ struct MBusDecoderTests {
         }
     }
 
+    @Test("reads the example of its documentation")
+    func example() throws {
+        let frame = Answer.bytes(
+            """
+            682E2E6808017278563412493C01022A00000004833B87D6120002FDC8FC010609042BFA0A0000426C3F3C44833B00350C00E416
+            """)
+        let registers = try #require(Answer.telegrams([frame]).first).registers
+        #expect(
+            registers.map { "\($0.obis?.description ?? "-") \($0.value.number?.description ?? "-")" } == [
+                "1-0:1.8.0*255 1234567", "1-0:32.7.0*255 231.0", "1-0:16.7.0*255 2810", "- -", "- 800000",
+            ])
+        #expect(registers.last?.time?.local == "2025-12-31T00:00:00")
+    }
+
     @Test("passes over the calls, the selections and the acknowledgements")
     func traffic() throws {
         let calls =
