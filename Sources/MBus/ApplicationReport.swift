@@ -1,7 +1,7 @@
 import OBIS
 import Wire
 
-/// What a slave says instead of data (EN 13757-3, 10 and 9): an application error or its alarms. Both are reported as
+/// What a slave says instead of data (EN 13757-3, application error and alarm): an application error or its alarms. Both are reported as
 /// errors of the meter: neither has values.
 enum ApplicationReport {
     /// CI 70, one byte.

@@ -1,6 +1,6 @@
 import OBIS
 
-/// What a VIFE changes about the value in front of it (EN 13757-3, tables 15 to 18).
+/// What a VIFE changes about the value in front of it (EN 13757-3, combinable VIFE codes).
 enum CombinableExtension: Hashable, Sendable {
     case nothing
     /// The meter could not give the value.
@@ -102,7 +102,7 @@ enum CombinableExtension: Hashable, Sendable {
         }
     }
 
-    /// The VIFE behind FC (EN 13757-3, table 17).
+    /// The VIFE behind FC (EN 13757-3, extension of the combinable VIFE codes).
     static func second(_ field: UInt8) -> CombinableExtension {
         switch field {
         case 0x01: .phase(.l1, "L1")

@@ -1,4 +1,4 @@
-/// What a long frame carries: the field CI (EN 13757-3, 5).
+/// What a long frame carries: the field CI (EN 13757-3, CI field).
 public enum ControlInformation: UInt8, Sendable {
     /// The slave is reset.
     case applicationReset = 0x50
@@ -6,16 +6,21 @@ public enum ControlInformation: UInt8, Sendable {
     case sendData = 0x51
     /// A secondary address is selected.
     case select = 0x52
-    /// A command with the short and with the long header. Optical ports of some meters answer with it.
+    /// A command behind the header of four bytes. Optical ports of some meters answer with it.
     case shortHeaderCommand = 0x5A
+    /// A command behind the header of twelve bytes. Optical ports of some meters answer with it.
     case longHeaderCommand = 0x5B
+    /// The slave could not do what was asked.
     case applicationError = 0x70
+    /// The slave's alarm bits.
     case alarm = 0x71
-    /// Records behind the header of twelve bytes; `76` has the most significant byte first.
+    /// Records behind the header of twelve bytes.
     case longHeader = 0x72
+    /// The same, the most significant byte first.
     case longHeaderReversed = 0x76
-    /// Two counters of a fixed structure; `77` has the most significant byte first.
+    /// Two counters of a fixed structure.
     case fixedStructure = 0x73
+    /// The same, the most significant byte first.
     case fixedStructureReversed = 0x77
     /// Records without a header.
     case noHeader = 0x78

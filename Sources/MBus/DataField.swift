@@ -78,10 +78,10 @@ extension DataField {
 
     /// Bits without a sign: flags, inputs.
     ///
-    /// - Returns: nil where the data are no integer, or have bit 63 set.
-    var unsigned: FixedDecimal? {
+    /// - Returns: nil where the data are no integer.
+    var unsigned: RegisterValue? {
         guard coding == .integer, !bytes.isEmpty else { return nil }
-        return Int64(exactly: pattern).map { FixedDecimal($0) }
+        return Int64(exactly: pattern).map { .number(FixedDecimal($0)) } ?? .wide("\(pattern)")
     }
 
     /// The characters in reading order (ISO 8859-1) without zeros behind them. Where they are no printable text, and for

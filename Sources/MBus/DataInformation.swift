@@ -1,7 +1,7 @@
 import OBIS
 import Wire
 
-/// The data information block of a record: DIF and DIFE (EN 13757-3, 6.3).
+/// The data information block of a record: DIF and DIFE (EN 13757-3, data information block).
 ///
 ///     DIF     bits 3–0 coding   5–4 function   6 storage bit 0      7 DIFE follows
 ///     DIFE    bits 3–0 storage  5–4 tariff     6 subunit            7 DIFE follows
@@ -31,7 +31,7 @@ struct DataInformation: Hashable, Sendable {
     /// - Parameter first: the DIF, which is none of the special ones.
     init(first: UInt8, _ reader: inout WireReader) throws(WireError) {
         guard let coding = Self.coding(of: first) else {
-            throw WireError(.malformed, "DIF \(first) is reserved", offset: reader.offset)
+            throw WireError(.malformed, "DIF \(first) is reserved", offset: reader.offset - 1)
         }
         self.coding = coding
         function =

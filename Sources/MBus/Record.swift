@@ -49,15 +49,27 @@ struct Record: Hashable, Sendable {
             register.value = time?.registerValue ?? .unavailable
             return
         }
-        let flags = value.kind == .flags ? field.unsigned.map { DataField.Number.number($0) } : nil
-        guard let number = flags ?? field.number else {
+        if value.kind == .flags, let bits = field.unsigned {
+            register.value = bits
+            register.wireValue = bits
+            return
+        }
+        guard let number = field.number else {
             register.value = .text(field.text)
             return
         }
+        takeNumber(number, of: field, as: value)
+    }
+
+    private mutating func takeNumber(_ number: DataField.Number, of field: DataField, as value: ValueInformation) {
         switch number {
         case .number(let sent):
             register.wireValue = .number(sent)
-            register.value = Self.scaled(sent, value).map { .number($0) } ?? .unavailable
+            if let scaled = Self.scaled(sent, value) {
+                register.value = .number(scaled)
+            } else {
+                warning = "\(register.code ?? ""): \(sent) does not fit 64 bits with its scale"
+            }
         case .unavailable: break
         case .damaged: warning = "\(register.code ?? ""): \(Hex.string(field.bytes.reversed())) are no decimal digits"
         }

@@ -1,7 +1,7 @@
 import OBIS
 import Wire
 
-/// The records of one telegram (EN 13757-3, 6.2), up to its end.
+/// The records of one telegram (EN 13757-3, variable data structure), up to its end.
 ///
 ///     DIF 0F            data of the maker, to the end
 ///     DIF 1F            the same, and more records follow in the next telegram
@@ -25,7 +25,7 @@ struct RecordList: Hashable, Sendable {
             let first = try reader.uint8()
             if first == Self.filler || first == Self.globalReadout { continue }
             guard records.count < Limits.mbusRecords else {
-                throw WireError(.limit, "more than \(Limits.mbusRecords) records", offset: reader.offset)
+                throw WireError(.limit, "more than \(Limits.mbusRecords) records", offset: reader.offset - 1)
             }
             if first == Self.manufacturerData || first == Self.manufacturerDataWithMore {
                 moreRecordsFollow = first == Self.manufacturerDataWithMore
@@ -54,8 +54,9 @@ struct RecordList: Hashable, Sendable {
     var registers: [Register] {
         var times: [Moment: [MeterTime]] = [:]
         for record in records {
-            guard let identity = record.register.record, record.information?.isPlain == true,
-                identity.tariff == 0, identity.subunit == 0, let time = record.time?.moment
+            guard let identity = record.register.record, let value = record.information, value.isPlain,
+                value.quantity == Quantity.date || value.quantity == Quantity.dateTime, identity.tariff == 0,
+                identity.subunit == 0, let time = record.time?.moment
             else { continue }
             times[Moment(identity), default: []].append(time)
         }

@@ -51,9 +51,10 @@ enum RegisterNames {
             return phase.flatMap { $0 == 0 ? nil : Name(c: 11 + $0, d: 7) }
         case (Quantity.frequency, nil): return value.phase == nil ? Name(c: 14, d: 7) : nil
         // A power without a direction has its sign.
-        case (Quantity.power, nil): return phase.map { Name(c: 16 + $0, d: 7) }
-        case (Quantity.power, .forward): return phase.map { Name(c: 1 + $0, d: 7) }
-        case (Quantity.power, .backward): return phase.map { Name(c: 2 + $0, d: 7) }
+        case (Quantity.power, let direction):
+            guard value.unit == .watt else { return nil }
+            let c: UInt8 = direction == .forward ? 1 : direction == .backward ? 2 : 16
+            return phase.map { Name(c: c + $0, d: 7) }
         case (Quantity.reactivePower, .forward): return phase.map { Name(c: 3 + $0, d: 7) }
         case (Quantity.reactivePower, .backward): return phase.map { Name(c: 4 + $0, d: 7) }
         case (Quantity.apparentPower, nil), (Quantity.apparentPower, .forward):
@@ -65,11 +66,11 @@ enum RegisterNames {
 
     /// Energy without a direction is what the meter counts: import.
     private static func counter(_ value: ValueInformation, _ phase: UInt8?) -> Name? {
-        guard let phase, value.unit != .joule else { return nil }
+        guard let phase else { return nil }
         let isBackward = value.direction == .backward
         let c: UInt8
         switch value.quantity {
-        case Quantity.energy: c = isBackward ? 2 : 1
+        case Quantity.energy where value.unit == .wattHour: c = isBackward ? 2 : 1
         case Quantity.reactiveEnergy: c = isBackward ? 4 : 3
         case Quantity.apparentEnergy: c = isBackward ? 10 : 9
         default: return nil
@@ -100,7 +101,7 @@ enum RegisterNames {
     }
 }
 
-/// The device types of the header that have OBIS codes (EN 13757-3, table 6).
+/// The device types of the header that have OBIS codes (EN 13757-3).
 enum DeviceType: Sendable {
     case electricity, gas, water, hotWater, heat, cooling
 

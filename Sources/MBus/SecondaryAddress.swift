@@ -1,7 +1,7 @@
 import OBIS
 import Wire
 
-/// The address that a slave has from its maker, and by which it can be selected (EN 13757-3, 11.3).
+/// The address that a slave has from its maker, and by which it can be selected (EN 13757-3, secondary addressing).
 ///
 ///     identification 4 | manufacturer 2 | version 1 | medium 1        least significant byte first
 ///

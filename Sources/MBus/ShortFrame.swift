@@ -6,7 +6,9 @@ import Wire
 ///
 /// The checksum is C + A modulo 256.
 public struct ShortFrame: Sendable, Hashable {
+    /// The field C, see `Control`.
     public var control: UInt8
+    /// The field A, see `LinkAddress`.
     public var address: UInt8
 
     public init(control: UInt8, address: UInt8) {
@@ -15,6 +17,7 @@ public struct ShortFrame: Sendable, Hashable {
     }
 
     public static let start: UInt8 = 0x10
+    /// With start and stop.
     public static let length = 5
 
     /// SND_NKE: the slave forgets its frame count bit and answers E5. To `LinkAddress.selected` it ends a selection.
@@ -35,8 +38,10 @@ public struct ShortFrame: Sendable, Hashable {
         ShortFrame(control: Control.requestAlarm | (frameCountBit ? Control.frameCountBit : 0), address: address)
     }
 
+    /// FCB: by it a slave tells a new request from a repeated one.
     public var frameCountBit: Bool { control & Control.frameCountBit != 0 }
 
+    /// The frame as bytes.
     public func encoded() -> [UInt8] {
         [Self.start, control, address, control &+ address, LongFrame.stop]
     }
@@ -44,6 +49,7 @@ public struct ShortFrame: Sendable, Hashable {
 
 /// What stands at one place of a buffer, judged as a short frame.
 public enum ShortFrameCandidate: Sendable, Hashable {
+    /// A whole frame with a right checksum.
     case frame(ShortFrame)
     /// A beginning that more bytes will decide.
     case incomplete
@@ -61,7 +67,7 @@ public enum ShortFrameCandidate: Sendable, Hashable {
     }
 }
 
-/// The control field C (EN 13757-2, 5.7.1).
+/// The control field C (EN 13757-2, control field).
 public enum Control {
     /// SND_NKE.
     public static let reset: UInt8 = 0x40
@@ -82,7 +88,7 @@ public enum Control {
     public static let acknowledge: UInt8 = 0xE5
 }
 
-/// The address field A (EN 13757-2, 5.7.5). 1 to 250 are the primary addresses of slaves.
+/// The address field A (EN 13757-2, address field). 1 to 250 are the primary addresses of slaves.
 public enum LinkAddress {
     /// A slave that was given none yet.
     public static let unconfigured: UInt8 = 0

@@ -1,7 +1,7 @@
 import OBIS
 import Wire
 
-/// The value information block of a record: VIF and VIFE (EN 13757-3, 6.4).
+/// The value information block of a record: VIF and VIFE (EN 13757-3, value information block).
 ///
 ///     VIF  bits 6–0 code, 7 VIFE follows      FB, FD: the code stands in the VIFE, of another table
 ///          7C: a name in plain text           7F: of the maker, with all VIFE

@@ -54,7 +54,7 @@ enum ValueTable {
         return table
     }
 
-    /// VIF (EN 13757-3, table 10).
+    /// VIF (EN 13757-3, primary VIF codes).
     static let primary = indexed(
         [
             Entry(0x00...0x07, Quantity.energy, .wattHour, power: -3), Entry(0x08...0x0F, Quantity.energy, .joule),
@@ -71,13 +71,13 @@ enum ValueTable {
             Entry(0x60...0x63, Quantity.temperatureDifference, .kelvin, power: -3),
             Entry(0x64...0x67, "External temperature", .degreeCelsius, power: -3),
             Entry(0x68...0x6B, "Pressure", .bar, power: -3),
-            Entry(0x6C, "Time point (date)", kind: .time), Entry(0x6D, Quantity.dateTime, kind: .time),
+            Entry(0x6C, Quantity.date, kind: .time), Entry(0x6D, Quantity.dateTime, kind: .time),
             Entry(0x6E, "HCA units"), Entry(0x78, "Fabrication number"), Entry(0x79, "Identification"),
             Entry(0x7A, "Bus address"), Entry(0x7E, "Any"),
         ] + Entry.durations(0x20, "On time") + Entry.durations(0x24, "Operating time")
             + Entry.durations(0x70, "Averaging duration") + Entry.durations(0x74, "Actuality duration"))
 
-    /// The code behind VIF FB (EN 13757-3, table 14).
+    /// The code behind VIF FB (EN 13757-3, alternate extension table).
     static let alternate = indexed([
         Entry(0x00...0x01, Quantity.energy, .wattHour, power: 5),
         Entry(0x02...0x03, Quantity.reactiveEnergy, .varHour, power: 3),
@@ -104,7 +104,7 @@ enum ValueTable {
         Entry(0x78...0x7F, "Cumulative maximum power", .watt, power: -3),
     ])
 
-    /// The code behind VIF FD (EN 13757-3, table 12).
+    /// The code behind VIF FD (EN 13757-3, main extension table).
     static let main = indexed(
         [
             Entry(0x00...0x03, "Credit", power: -3), Entry(0x04...0x07, "Debit", power: -3),
@@ -140,7 +140,7 @@ enum ValueTable {
             + Entry.longDurations(0x68, "Duration since last cumulation")
             + Entry.longDurations(0x6C, "Operating time of battery"))
 
-    /// The code behind FD and VIFE FD (EN 13757-3, table 13).
+    /// The code behind VIF FD and VIFE FD (EN 13757-3, second level of the main extension table).
     static let secondMain = indexed([
         Entry(0x00, "Currently selected application", kind: .flags), Entry(0x02, "Remaining battery life", .month),
         Entry(0x03, "Remaining battery life", .year), Entry(0x3E, "Moisture level", .percent),
@@ -163,6 +163,7 @@ enum Quantity {
     static let flowTemperature = "Flow temperature"
     static let returnTemperature = "Return temperature"
     static let temperatureDifference = "Temperature difference"
+    static let date = "Time point (date)"
     static let dateTime = "Time point (date & time)"
     static let manufacturerSpecific = "Manufacturer specific"
     static let reserved = "Reserved"

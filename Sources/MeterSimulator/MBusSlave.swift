@@ -11,7 +11,7 @@ public struct MBusSlave: Sendable {
     public enum Kind: String, Sendable, CaseIterable {
         case electricity, gas, water, heat
 
-        /// The device type of the header (EN 13757-3, table 6).
+        /// The device type of the header (EN 13757-3).
         var deviceType: UInt8 {
             switch self {
             case .electricity: 0x02
@@ -87,7 +87,7 @@ public struct MBusSlave: Sendable {
     /// Whether a master selected it by its secondary address.
     public private(set) var isSelected = false
 
-    private var waiting: [UInt8] = []
+    private var waiting = LinkBuffer()
     private var accessNumber: UInt8 = 0
     private var lastFrameCountBit: Bool?
     private var lastAnswer: [UInt8]?
@@ -106,19 +106,19 @@ public struct MBusSlave: Sendable {
     ///   - time: what the meter's clock shows; nil for a meter without one.
     /// - Returns: what it answers, one element for each frame that asked for something.
     public mutating func receive(_ bytes: [UInt8], house: Household, time: MeterTime? = nil) -> [[UInt8]] {
-        waiting += bytes
+        waiting.append(bytes)
         var answers: [[UInt8]] = []
         while !waiting.isEmpty {
-            if case .frame(let frame) = ShortFrameCandidate(at: 0, in: waiting.rawSpan) {
-                waiting.removeFirst(ShortFrame.length)
+            if case .frame(let frame) = ShortFrameCandidate(at: 0, in: waiting.bytes) {
+                waiting.consume(ShortFrame.length)
                 answers += answer(frame, house, time).map { [$0] } ?? []
-            } else if case .frame(let frame, let length) = LongFrameCandidate(at: 0, in: waiting.rawSpan) {
-                waiting.removeFirst(length)
+            } else if case .frame(let frame, let length) = LongFrameCandidate(at: 0, in: waiting.bytes) {
+                waiting.consume(length)
                 answers += answer(frame).map { [$0] } ?? []
             } else if mayBecomeFrame {
                 break
             } else {
-                waiting.removeFirst()
+                waiting.consume(1)
             }
         }
         return faults.isMute ? [] : answers
@@ -126,12 +126,12 @@ public struct MBusSlave: Sendable {
 
     /// The line fell silent: half a frame that waits is none.
     public mutating func lineFellSilent() {
-        waiting = []
+        waiting = LinkBuffer()
     }
 
     private var mayBecomeFrame: Bool {
-        if ShortFrameCandidate(at: 0, in: waiting.rawSpan) == .incomplete { return true }
-        if case .incomplete = LongFrameCandidate(at: 0, in: waiting.rawSpan) { return true }
+        if ShortFrameCandidate(at: 0, in: waiting.bytes) == .incomplete { return true }
+        if case .incomplete = LongFrameCandidate(at: 0, in: waiting.bytes) { return true }
         return false
     }
 
@@ -243,7 +243,7 @@ extension Household {
     fileprivate var litres: Int { imported / 10 }
 }
 
-/// Records as bytes (EN 13757-3, 6).
+/// Records as bytes (EN 13757-3).
 private enum RecordWriter {
     static func records(of configuration: MBusSlave.Configuration, _ house: Household, _ time: MeterTime?) -> [[UInt8]]
     {

@@ -20,7 +20,7 @@ public enum Limits {
     public static let identification = 64
     /// Registers of one telegram.
     public static let registers = 4096
-    /// DIFE and VIFE of one M-Bus record (EN 13757-3, 6.3 and 6.4).
+    /// DIFE and VIFE of one M-Bus record (EN 13757-3).
     public static let mbusExtensions = 10
     /// Records of one M-Bus telegram. A frame of 255 bytes holds at most 127.
     public static let mbusRecords = 256

@@ -48,6 +48,7 @@ struct RecordTests {
             "0D FD19 F0 000102030405060708090A0B0C0D0E0F", "security_key",
             .text("000102030405060708090a0b0c0d0e0f")),
         RecordSample("02 FD17 0080", "error_flags", "32768"),
+        RecordSample("07 FD17 0100000000000080", "error_flags", .wide("9223372036854775809")),
         RecordSample("0F 01AB", "manufacturer_specific", .text("01ab")),
         RecordSample("1F", "manufacturer_specific", .text("")),
     ]

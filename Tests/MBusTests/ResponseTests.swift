@@ -206,7 +206,8 @@ struct ResponseTests {
         (2, "02 FB2E 0100", "1-0:14.7.0*255"),
         // Stored, an extreme, a part, in joule, without a phase, of the maker, an average, signed reactive power.
         (2, "44 03 01000000", nil), (2, "14 2B 01000000", nil), (2, "84 40 03 01000000", nil),
-        (2, "04 0B 01000000", nil), (2, "02 FD48 0100", nil), (2, "02 FDC8FF01 0100", nil),
+        (2, "04 0B 01000000", nil), (2, "04 33 01000000", nil), (2, "04 FB0C 01000000", nil), (2, "02 FD48 0100", nil),
+        (2, "02 FDC8FF01 0100", nil),
         (2, "04 AB12 01000000", nil), (2, "04 FB14 01000000", nil), (2, "84 10 2B 01000000", nil),
         (4, "04 06 01000000", "6-0:1.0.0*255"), (4, "04 0F 01000000", "6-0:1.0.0*255"),
         (4, "84 10 06 01000000", "6-0:1.0.1*255"), (4, "04 863C 01000000", nil),
@@ -252,6 +253,7 @@ struct ResponseTests {
     func doubtfulTimes() throws {
         for record in [
             "42 6C BF1C 44 6D 172ECC13", "42 EC7E BF1C", "82 40 6C BF1C", "42 6C 0000", "44 6D 970ECC13", "02 6C BF1C",
+            "42 FD30 BF1C",
         ] {
             #expect(try Answer.telegram("44 03 01000000" + record).registers.first?.time == nil, "\(record)")
         }
