@@ -1,8 +1,8 @@
 import OBIS
 import Wire
 
-/// What a slave says instead of data (EN 13757-3, application error and alarm): an application error or its alarms. Both are reported as
-/// errors of the meter: neither has values.
+/// What a slave says instead of data (EN 13757-3): an application error or its alarms. Both are reported as errors of
+/// the meter, since neither has values.
 enum ApplicationReport {
     /// CI 70, one byte.
     static func error(_ data: [UInt8]) -> WireError {

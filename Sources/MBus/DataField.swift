@@ -84,8 +84,8 @@ extension DataField {
         return Int64(exactly: pattern).map { .number(FixedDecimal($0)) } ?? .wide("\(pattern)")
     }
 
-    /// The characters in reading order (ISO 8859-1) without zeros behind them. Where they are no printable text, and for
-    /// bytes, hexadecimal digits in the order of the wire.
+    /// The characters in reading order (ISO 8859-1) without zeros behind them. Where they are no printable text, and
+    /// for bytes, hexadecimal digits in the order of the wire.
     var text: String {
         guard coding == .text else { return Hex.string(bytes) }
         let characters = bytes.drop { $0 == 0 }

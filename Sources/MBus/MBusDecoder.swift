@@ -7,8 +7,8 @@ import Wire
 ///     10 C A checksum 16                    a master's call
 ///     68 L L 68 C A CI data … checksum 16   selection, answer
 ///
-/// Acknowledgements, calls and what a master tells slaves about link and selection are passed over; each answer gives one
-/// telegram, also where one meter needs several. An answer whose records are not right to its end is refused whole.
+/// Acknowledgements, calls and what a master tells slaves about link and selection are passed over; each answer gives
+/// one telegram, also where one meter needs several. An answer whose records are not right to its end is refused whole.
 public struct MBusDecoder: Framer {
     public typealias Frame = Telegram
 

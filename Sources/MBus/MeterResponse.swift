@@ -9,7 +9,8 @@ public typealias Decipher =
 
 /// What a slave answers: the content of a long frame, decoded (EN 13757-3).
 ///
-///     72, 76, 5B  identification 4 | manufacturer 2 | version | medium | access number | status | configuration 2 | records
+///     72, 76, 5B  identification 4 | manufacturer 2 | version | medium
+///                 | access number | status | configuration 2 | records
 ///     7A, 5A      access number | status | configuration 2 | records
 ///     78          records
 ///     73, 77      see `FixedStructure`

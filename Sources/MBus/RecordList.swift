@@ -8,7 +8,8 @@ import Wire
 ///     DIF 2F, 7F        filler, request for everything: no records
 ///     any other         DIF DIFE… VIF VIFE… data
 ///
-/// A record that is cut, or whose length nothing says, makes the whole telegram wrong: what follows cannot be told from it.
+/// A record that is cut, or whose length nothing says, makes the whole telegram wrong: nobody knows where the
+/// next one begins.
 struct RecordList: Hashable, Sendable {
     private(set) var records: [Record] = []
     private(set) var moreRecordsFollow = false

@@ -2,8 +2,8 @@ import OBIS
 
 /// OBIS codes for the records whose meaning leaves no doubt (IEC 62056-6-1).
 ///
-/// A record gets one when it is a present value of the whole meter, its VIFE say nothing but phase and direction, and no
-/// other record of the telegram would get the same.
+/// A record gets one when it is a present value of the whole meter, its VIFE say nothing but phase and direction, and
+/// no other record of the telegram would get the same.
 enum RegisterNames {
     static func name(_ registers: inout [Register], _ records: [Record], _ device: DeviceType) {
         let codes = records.map { code(of: $0, device) }

@@ -83,7 +83,8 @@ public struct SecondaryAddress: Hashable, Sendable {
 // MARK: - Text
 
 extension SecondaryAddress: CustomStringConvertible {
-    /// `12345678/LGZ/02/04`: digits, letters, version and medium in hexadecimal. `FFFFFFFF`, `FFFF` and `FF` stand for any.
+    /// `12345678/LGZ/02/04`: digits, letters, version and medium in hexadecimal. `FFFFFFFF`, `FFFF` and `FF` stand for
+    /// any.
     public var description: String {
         let maker = Manufacturer.letters(of: manufacturer) ?? Hexadecimal.text(UInt64(manufacturer), digits: 4)
         return [

@@ -70,7 +70,7 @@ struct TimePoint: Hashable, Sendable {
 
     // MARK: Parts
 
-    /// The century counts from 1900 and is 0 in meters that do not know the field: there, years up to 80 are in this one.
+    /// The century counts from 1900 and is 0 in meters that do not know the field: years up to 80 are in this one.
     private static func date(_ low: UInt8, _ high: UInt8, century: UInt8 = 0) -> MeterTime? {
         let year = Int(high >> 4) << 3 | Int(low >> 5)
         guard year <= 99 else { return nil }

@@ -2,10 +2,10 @@ import MBus
 import OBIS
 import Wire
 
-/// A meter on a wired M-Bus, without input or output of its own: what a master sends goes in, what it answers comes out.
+/// A meter on a wired M-Bus, without input or output of its own: what a master sends goes in, answers come out.
 ///
-/// It is called by its primary address or selected by its secondary one, repeats its last answer when the frame count bit
-/// stays the same, and gives its values in as many telegrams as it is told to.
+/// It is called by its primary address or selected by its secondary one, repeats its last answer when the frame count
+/// bit stays the same, and gives its values in as many telegrams as it is told to.
 public struct MBusSlave: Sendable {
     /// What it measures.
     public enum Kind: String, Sendable, CaseIterable {
