@@ -49,12 +49,12 @@ struct ValueInformation: Hashable, Sendable {
             try self.init(main: &chain, &reader)
         case 0x7F:
             self.init(quantity: Quantity.manufacturerSpecific)
-            try takeManufacturerExtensions(&chain, &reader)
+            apply(try chain.manufacturerEffects(&reader))
             return
         default:
             self.init(ValueTable.primary[Int(code)], code: code, table: "")
         }
-        try takeExtensions(&chain, &reader)
+        apply(try chain.effects(&reader))
     }
 
     private init(quantity: String) {
@@ -100,8 +100,9 @@ struct ValueInformation: Hashable, Sendable {
         let isNameFirst = !chain.continues || Self.nameStands(reader)
         self.init(quantity: "")
         if isNameFirst { try takeName(&reader) }
-        try takeExtensions(&chain, &reader)
+        let effects = try chain.effects(&reader)
         if !isNameFirst { try takeName(&reader) }
+        apply(effects)
     }
 
     private mutating func takeName(_ reader: inout WireReader) throws(WireError) {
@@ -149,35 +150,35 @@ private struct ExtensionChain {
         continues = field & Self.more != 0
         return field & ~Self.more
     }
+
+    /// What all that follow change.
+    mutating func effects(_ reader: inout WireReader) throws(WireError) -> [CombinableExtension] {
+        var effects: [CombinableExtension] = []
+        while continues {
+            let field = try next(&reader)
+            switch field {
+            // What follows is the maker's, but the DIF still says how long the data are.
+            case 0x7F: return effects + [.named("manufacturer")] + (try manufacturerEffects(&reader))
+            case 0x7C where continues: effects.append(CombinableExtension.second(try next(&reader)))
+            default: effects.append(CombinableExtension(field))
+            }
+        }
+        return effects
+    }
+
+    /// All that follow as digits, which is all that is known of them.
+    mutating func manufacturerEffects(_ reader: inout WireReader) throws(WireError) -> [CombinableExtension] {
+        var fields = ""
+        while continues { fields += Hexadecimal.text(UInt64(try next(&reader)), digits: 2) }
+        return fields.isEmpty ? [] : [.named(fields)]
+    }
 }
 
 // MARK: - What the extensions change
 
 extension ValueInformation {
-    private mutating func takeManufacturerExtensions(
-        _ chain: inout ExtensionChain, _ reader: inout WireReader
-    ) throws(WireError) {
-        var fields = ""
-        while chain.continues { fields += Hexadecimal.text(UInt64(try chain.next(&reader)), digits: 2) }
-        if !fields.isEmpty { qualifiers.append(fields) }
-    }
-
-    private mutating func takeExtensions(
-        _ chain: inout ExtensionChain, _ reader: inout WireReader
-    ) throws(WireError) {
-        while chain.continues {
-            let field = try chain.next(&reader)
-            switch field {
-            case 0x7F:
-                // What follows is the maker's, but the DIF still says how long the data are.
-                qualifiers.append("manufacturer")
-                return try takeManufacturerExtensions(&chain, &reader)
-            case 0x7C where chain.continues:
-                apply(CombinableExtension.second(try chain.next(&reader)))
-            default:
-                apply(CombinableExtension(field))
-            }
-        }
+    private mutating func apply(_ effects: [CombinableExtension]) {
+        for effect in effects { apply(effect) }
     }
 
     private mutating func apply(_ effect: CombinableExtension) {

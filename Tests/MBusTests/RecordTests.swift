@@ -253,6 +253,7 @@ struct RecordTests {
         RecordSample("01 FC F43B 03 68576B 05", "kwh_forward", "0.05", "kWh"),
         RecordSample("01 7C 08 4449202E74737563 05", "cust_id", "5"), RecordSample("01 7C 00 05", "value", "5"),
         RecordSample("01 7C 01 BA 05", "value", "5"),
+        RecordSample("01 FC 22 03 68576B 05", "kwh_per_h", "5", "kWh/h"),
     ]
 
     @Test("with a name in plain text take it in front of and behind the extensions", arguments: texts)
