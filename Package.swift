@@ -111,7 +111,9 @@ let package = Package(
         .testTarget(
             name: "COSEMTests", dependencies: ["COSEM", "MBus", "OBIS", "Wire", "TestSupport", crypto],
             swiftSettings: testing),
-        .testTarget(name: "MBusTests", dependencies: ["MBus", "Wire", "TestSupport"], swiftSettings: testing),
+        .testTarget(
+            name: "MBusTests", dependencies: ["MBus", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
+            swiftSettings: testing),
         .testTarget(
             name: "SMLTests", dependencies: ["SML", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
             swiftSettings: testing),

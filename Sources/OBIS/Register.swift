@@ -35,10 +35,13 @@ public struct Register: Hashable, Sendable {
     public var index: Int?
     /// A time stamp printed in front of a value that carries it as its own `time`: readings leave it out.
     public var isTimeOfNext = false
+    /// Which record of its telegram it is (M-Bus).
+    public var record: RecordIdentity?
 
     public init(
         obis: ObisCode?, printedCode: String? = nil, value: RegisterValue, unit: Unit? = nil,
-        wireValue: RegisterValue? = nil, text: String? = nil, time: MeterTime? = nil, index: Int? = nil
+        wireValue: RegisterValue? = nil, text: String? = nil, time: MeterTime? = nil, index: Int? = nil,
+        record: RecordIdentity? = nil
     ) {
         self.obis = obis
         self.printedCode = printedCode
@@ -48,6 +51,7 @@ public struct Register: Hashable, Sendable {
         self.text = text
         self.time = time
         self.index = index
+        self.record = record
     }
 
     /// The name as it stands on the wire.

@@ -11,14 +11,21 @@ public struct MeterIdentity: Hashable, Sendable {
     public var manufacturer: String?
     public var medium: Medium?
     public var version: String?
+    /// Counts the answers of the meter, modulo 256 (M-Bus).
+    public var accessNumber: UInt8?
+    /// The meter's own state as it sends it: errors, low power, bits of the maker (M-Bus).
+    public var status: UInt8?
 
     public init(
-        id: String? = nil, manufacturer: String? = nil, medium: Medium? = nil, version: String? = nil
+        id: String? = nil, manufacturer: String? = nil, medium: Medium? = nil, version: String? = nil,
+        accessNumber: UInt8? = nil, status: UInt8? = nil
     ) {
         self.id = id
         self.manufacturer = manufacturer
         self.medium = medium
         self.version = version
+        self.accessNumber = accessNumber
+        self.status = status
     }
 }
 

@@ -34,4 +34,8 @@ public enum Limits {
     public static let datagram = 65_507
     /// One telnet subnegotiation; those of RFC 2217 that matter have 6 bytes.
     public static let telnetSubnegotiation = 64
+    /// DIFE and VIFE of one M-Bus record (EN 13757-3).
+    public static let mbusExtensions = 10
+    /// Records of one M-Bus telegram. A frame of 255 bytes holds at most 127.
+    public static let mbusRecords = 256
 }

@@ -1,0 +1,33 @@
+/// Which record of an M-Bus telegram a value is (EN 13757-3: what DIF, DIFE, VIF and VIFE say about it).
+public struct RecordIdentity: Hashable, Sendable {
+    /// What the value is of its quantity during the measuring period.
+    public enum Function: String, Sendable, Hashable, CaseIterable {
+        case instantaneous, maximum, minimum
+        /// The value while the meter was in an error state.
+        case error
+    }
+
+    /// The place in the telegram, from 0. Fillers are not counted.
+    public var number: Int
+    public var function: Function
+    /// 0 is the present value, others are kept ones: billing dates, months, ….
+    public var storage: Int
+    /// 0 is the total.
+    public var tariff: Int
+    /// The part of the meter: an input, a channel.
+    public var subunit: Int
+    /// What is measured, for a person: `Energy`, `Flow temperature`, `Voltage, L1`.
+    public var quantity: String
+
+    public init(
+        number: Int, function: Function = .instantaneous, storage: Int = 0, tariff: Int = 0, subunit: Int = 0,
+        quantity: String
+    ) {
+        self.number = number
+        self.function = function
+        self.storage = storage
+        self.tariff = tariff
+        self.subunit = subunit
+        self.quantity = quantity
+    }
+}

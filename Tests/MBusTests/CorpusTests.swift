@@ -1,0 +1,216 @@
+import Foundation
+import MBus
+import OBIS
+import TestSupport
+import Testing
+import Wire
+
+@Suite("Recorded answers")
+struct CorpusTests {
+    @Test("decode as independent decoders say")
+    func agreement() throws {
+        guard let corpus = Corpus("mbus") else { return }
+        var wrong: [String] = []
+        let cases = try corpus.cases()
+        for item in cases {
+            if let reason = Expectation.deviation(of: item) { wrong.append("\(item.name): \(reason)") }
+        }
+        print("mbus: \(cases.count - wrong.count) of \(cases.count)")
+        for line in wrong { print("  \(line)") }
+        #expect(wrong.isEmpty)
+    }
+
+    /// What the module does not do itself is to decipher: here a closure stands for it that knows the one text.
+    @Test("open with the text behind them, and are refused without")
+    func encrypted() throws {
+        guard let corpus = Corpus("mbus") else { return }
+        for item in try corpus.cases() where item.json["plaintext_records"] != nil {
+            let refused = FramerVerifier.outputs(MBusDecoder(), chunks: [item.bytes])
+            #expect(Expectation.errors(refused).map(\.code) == [.keyMissing], "\(item.name)")
+        }
+    }
+}
+
+/// Compares telegrams with what libmbus, whose names and units the recordings carry, found in them.
+private enum Expectation {
+    static func errors(_ outputs: [FramerOutput<Telegram>]) -> [WireError] {
+        outputs.compactMap { if case .rejected(let error, _) = $0 { error } else { nil } }
+    }
+
+    static func deviation(of item: Corpus.Case) -> String? {
+        let outputs = FramerVerifier.outputs(MBusDecoder(decipher: decipher(of: item)), chunks: [item.bytes])
+        let telegrams = outputs.compactMap { if case .frame(let telegram) = $0 { telegram } else { nil } }
+        guard item.isValid else {
+            if !telegrams.isEmpty { return "an invalid input gave a telegram" }
+            return outputs.isEmpty ? "an invalid input gave nothing" : nil
+        }
+        let header = item.json["header"] as? [String: Any] ?? [:]
+        if let report = header["application_error"] as? String {
+            guard let name = reports[report] else { return "the report '\(report)' is not in the table" }
+            return errors(outputs).map(\.message) == ["the meter reports: \(name)"] ? nil : "\(outputs)"
+        }
+        guard let telegram = telegrams.first, telegrams.count == 1 else { return "no telegram: \(errors(outputs))" }
+        if let reason = deviation(of: telegram.meter, from: header) { return reason }
+        guard let expected = item.expected else { return "no expectation" }
+        guard telegram.registers.count == expected.count else {
+            return "\(telegram.registers.count) records instead of \(expected.count)"
+        }
+        for (register, wanted) in zip(telegram.registers, expected) {
+            if let reason = deviation(of: register, from: wanted, telegram.warnings) {
+                return "record \(wanted["record"] ?? "?") \(register.code ?? "-"): \(reason)"
+            }
+        }
+        return nil
+    }
+
+    /// How libmbus prints what a meter reports, and how this project does.
+    private static let reports = [
+        "Unspecified error": "unspecified error", "Unimplemented CI-Field": "unimplemented CI field",
+        "Buffer too long, truncated": "buffer too long, truncated", "Too many records": "too many records",
+        "Premature end of record": "premature end of record", "More than 10 DIFE´s": "more than 10 DIFE",
+        "More than 10 VIFE´s": "more than 10 VIFE", "Reserved": "reserved error",
+        "Application too busy for handling readout request": "too busy for a readout",
+        "Too many readouts": "too many readouts",
+    ]
+
+    private static func decipher(of item: Corpus.Case) -> Decipher? {
+        guard let text = item.json["plaintext_records"] as? String else { return nil }
+        let plain = Corpus.bytes(hex: text)
+        return { _, _ throws(WireError) in plain }
+    }
+
+    // MARK: Header
+
+    private static func deviation(of meter: MeterIdentity, from header: [String: Any]) -> String? {
+        let id = header["id"] as? String ?? ""
+        let padded = String(repeating: "0", count: max(0, 8 - id.count)) + id
+        if meter.id != padded { return "id \(meter.id ?? "none") instead of \(padded)" }
+        // libmbus prints 0, which names no maker, as three characters that are no letters.
+        let maker = (header["manufacturer"] as? String).flatMap { $0 == "@@@" ? nil : $0 }
+        if meter.manufacturer != maker { return "maker \(meter.manufacturer ?? "none") instead of \(maker ?? "none")" }
+        if meter.version != (header["version"] as? Int).map({ "\($0)" }) { return "version \(meter.version ?? "none")" }
+        let medium = header["medium"] as? String ?? ""
+        guard let wanted = media[medium] else { return "the medium '\(medium)' is not in the table" }
+        if meter.medium != wanted { return "medium \(meter.medium?.rawValue ?? "none") instead of \(medium)" }
+        if meter.accessNumber.map(Int.init) != header["access_no"] as? Int { return "access number" }
+        let status = (header["status"] as? String).flatMap { UInt8($0.dropFirst(2), radix: 16) }
+        return meter.status == status ? nil : "status"
+    }
+
+    private static let media: [String: Medium] = [
+        "Electricity": .electricity, "Gas": .gas, "Water": .water, "Cold water": .water,
+        "Warm water (30-90°C)": .water, "Hot water": .water, "Heat: Outlet": .heat, "Heat: Inlet": .heat,
+        "Heat / Cooling load meter": .heat, "Other": .other, "Bus/System": .other, "Ambient Sensor": .other,
+        "Heat Cost Allocator": .other,
+    ]
+
+    // MARK: Records
+
+    private static func deviation(
+        of register: Register, from wanted: [String: Any], _ warnings: [String]
+    ) -> String? {
+        guard let record = register.record else { return "no record" }
+        if record.number != wanted["record"] as? Int { return "number \(record.number)" }
+        let function = wanted["function"] as? String ?? ""
+        if ["manufacturer-specific", "more-records-follow"].contains(function) {
+            return deviation(ofManufacturerData: register, from: wanted["value_text"] as? String ?? "")
+        }
+        for (name, value) in [("storage", record.storage), ("tariff", record.tariff), ("subunit", record.subunit)]
+        where value != wanted[name] as? Int { return "\(name) \(value)" }
+        let isFirm = wanted["disputed"] == nil && wanted["unsure"] == nil
+        guard isFirm else { return nil }
+        if record.function.rawValue != function { return "function \(record.function)" }
+        return deviation(ofFirm: register, record, wanted, warnings)
+    }
+
+    /// One of the sources prints the bytes from the last to the first.
+    private static func deviation(ofManufacturerData register: Register, from text: String) -> String? {
+        let bytes = Corpus.bytes(hex: text)
+        let isRight = [bytes, bytes.reversed()].contains { register.value == .text(Hex.string($0)) }
+        return isRight ? nil : "\(register.value) instead of \(text)"
+    }
+
+    private static func deviation(
+        ofFirm register: Register, _ record: RecordIdentity, _ wanted: [String: Any], _ warnings: [String]
+    ) -> String? {
+        let text = wanted["value_text"] as? String ?? ""
+        let unit = wanted["unit"] as? String ?? ""
+        let quantity = (wanted["quantity"] as? String).map { names[$0] ?? $0 }
+        if let quantity, !record.quantity.hasPrefix(quantity) {
+            return "quantity \(record.quantity) instead of \(quantity)"
+        }
+        guard let factor = factors[Pair(register.unit?.symbol, unit)] ?? extended(register, record) else {
+            return "the unit \(register.unit?.symbol ?? "none") for '\(unit)' is not in the table"
+        }
+        switch register.value {
+        case .number(let number):
+            return Self.number(number, times: factor, is: text) ? nil : "\(number) instead of \(text)"
+        case .time(let time): return "\(time.local)Z" == text ? nil : "\(time.local) instead of \(text)"
+        case .text(let value): return value == text ? nil : "\(value) instead of \(text)"
+        case .unavailable: return isNoValue(text, register, warnings) ? nil : "unavailable instead of \(text)"
+        case .wide, .flag: return "\(register.value) instead of \(text)"
+        }
+    }
+
+    /// libmbus does not know the VIFE for durations: the unit that it names is that of what lasted.
+    private static func extended(_ register: Register, _ record: RecordIdentity) -> Double? {
+        record.quantity.contains(", duration of ") && register.unit == .second ? 1 : nil
+    }
+
+    /// What libmbus prints although there is no value: NaN, dates with a month or a day that is none, digits A to F
+    /// counted as 10 to 15, and the number beside a VIFE that says that there is none.
+    private static func isNoValue(_ text: String, _ register: Register, _ warnings: [String]) -> Bool {
+        if ["nan", "-nan"].contains(text) { return true }
+        if register.record?.quantity == "Time point (date)" { return MeterTime(date: text) == nil }
+        return warnings.contains { warning in
+            warning.hasPrefix("\(register.code ?? ""): ")
+                && (warning.hasSuffix("are no decimal digits") || warning.contains("the meter reports"))
+        }
+    }
+
+    /// libmbus prints binary floating point with six decimals: the number is compared as far as that goes.
+    private static func number(_ number: FixedDecimal, times factor: Double, is text: String) -> Bool {
+        guard let exact = FixedDecimal(text) else { return false }
+        if factor == 1, number == exact { return true }
+        let (ours, theirs) = (number.double * factor, exact.double)
+        return abs(ours - theirs) <= max(0.000_000_51, abs(theirs) * 1e-7)
+    }
+
+    /// Names that differ.
+    private static let names = [
+        "%RH": "%RH", "Averaging Duration": "Averaging duration", "Actuality Duration": "Actuality duration",
+        "Fabrication No": "Fabrication number", "Digital Input": "Digital input", "Digital Output": "Digital output",
+        "H.C.A.": "HCA units", "Model / Version": "Model / version",
+    ]
+
+    private struct Pair: Hashable {
+        let ours: String?
+        let theirs: String
+
+        init(_ ours: String?, _ theirs: String) {
+            self.ours = ours
+            self.theirs = theirs
+        }
+    }
+
+    /// What ours is multiplied by to be theirs: libmbus turns durations into seconds.
+    private static let factors: [Pair: Double] = [
+        Pair(nil, ""): 1, Pair(nil, "-"): 1, Pair("%", "-"): 1, Pair("Wh", "Wh"): 1, Pair("W", "W"): 1,
+        Pair("J", "J"): 1, Pair("V", "V"): 1, Pair("A", "A"): 1, Pair("m3", "m^3"): 1, Pair("m3/h", "m^3/h"): 1,
+        Pair("degC", "°C"): 1, Pair("K", "K"): 1, Pair("s", "s"): 1, Pair("min", "s"): 60, Pair("h", "s"): 3600,
+        Pair("d", "s"): 86400, Pair(nil, "Units for H.C.A."): 1, Pair("m3", "l"): 1000,
+        // A counter in the unit of the other one has that unit.
+        Pair("m3", "reserved but historic"): 1000,
+        // libmbus names the unit of VIF FB 08 "Reserved".
+        Pair("J", "Reserved"): 1,
+    ]
+}
+
+extension MeterTime {
+    /// `2013-12-31`.
+    fileprivate init?(date text: String) {
+        let parts = text.split(separator: "-").compactMap { Int($0) }
+        guard parts.count == 3 else { return nil }
+        self.init(year: parts[0], month: parts[1], day: parts[2], hour: 0, minute: 0, second: 0)
+    }
+}
