@@ -59,10 +59,11 @@ let package = Package(
 
         // What the daemon is made of.
         .target(
-            name: "Metering", dependencies: ["OBIS", "Wire", "IEC62056", "COSEM", "MBus", "SML"], swiftSettings: strict),
+            name: "Metering", dependencies: ["OBIS", "Wire", "IEC62056", "COSEM", "MBus", "SML", crypto, cryptoExtras],
+            swiftSettings: strict),
         .target(
             name: "Configuration",
-            dependencies: ["OBIS", "Wire", "IEC62056", "Metering", yams],
+            dependencies: ["OBIS", "Wire", "IEC62056", "MBus", "Metering", yams],
             // The shipped profiles are part of the program: it needs no file of its own to start.
             resources: [.embedInCode("Profiles")],
             swiftSettings: strict),

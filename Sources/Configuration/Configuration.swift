@@ -8,6 +8,7 @@ public struct Configuration: Sendable, Equatable {
     public var broker: Broker
     public var homeAssistant: HomeAssistant
     public var journal: JournalConfiguration
+    public var buses: [Bus]
     /// In the order of the files, those that are not enabled too.
     public var meters: [Meter]
     /// The profiles that ship with the program and those of the configuration, by name.
@@ -22,13 +23,15 @@ public struct Configuration: Sendable, Equatable {
 
     public init(
         node: String? = nil, broker: Broker = Broker(), homeAssistant: HomeAssistant = HomeAssistant(),
-        journal: JournalConfiguration = JournalConfiguration(), meters: [Meter] = [], profiles: [String: Profile] = [:],
+        journal: JournalConfiguration = JournalConfiguration(), buses: [Bus] = [], meters: [Meter] = [],
+        profiles: [String: Profile] = [:],
         warnings: [Diagnostic] = [], files: [String] = [], places: [String: Place] = [:]
     ) {
         self.node = node
         self.broker = broker
         self.homeAssistant = homeAssistant
         self.journal = journal
+        self.buses = buses
         self.meters = meters
         self.profiles = profiles
         self.warnings = warnings

@@ -57,6 +57,8 @@ final class ConfigurationReading {
 
     /// The profiles by name, filled before the meters are read.
     var profiles: [String: Profile] = [:]
+    /// The buses by id, filled before the meters are read.
+    var busesByID: [String: Bus] = [:]
     /// The first place of each meter's id.
     var meterPlaces: [String: Place] = [:]
     /// The first owner of each port.
@@ -66,9 +68,10 @@ final class ConfigurationReading {
         self.loader = loader
     }
 
-    private static let mainKeys = ["node", "broker", "home_assistant", "journal", "meters", "profiles", "include"]
-    private static let includedKeys = ["meters", "profiles"]
-    private static let laterKeys: Set<String> = ["buses"]
+    private static let mainKeys = [
+        "node", "broker", "home_assistant", "journal", "buses", "meters", "profiles", "include",
+    ]
+    private static let includedKeys = ["buses", "meters", "profiles"]
 
     func configuration(_ text: String, file: String) -> Configuration? {
         guard let main = section(text, file: file, "the configuration", keys: Self.mainKeys) else { return nil }
@@ -81,6 +84,7 @@ final class ConfigurationReading {
         configuration.broker = main["broker"].flatMap(broker) ?? Broker()
         configuration.homeAssistant = main["home_assistant"].flatMap(homeAssistant) ?? HomeAssistant()
         configuration.journal = main["journal"].flatMap { journal($0, file: file) } ?? JournalConfiguration()
+        configuration.buses = all.compactMap { $0["buses"] }.flatMap(buses)
         configuration.meters = all.compactMap { $0["meters"] }.flatMap(meters)
         configuration.profiles = profiles
         configuration.places = meterPlaces
@@ -93,7 +97,7 @@ final class ConfigurationReading {
     private func section(_ text: String, file: String, _ what: String, keys: [String]) -> Section? {
         files.append(file)
         guard let node = YAMLTree.read(text, file: file, findings: findings) else { return nil }
-        return Value(node: node, key: "", findings: findings).section(what, keys: keys, notYet: Self.laterKeys)
+        return Value(node: node, key: "", findings: findings).section(what, keys: keys)
     }
 
     // MARK: Files

@@ -12,7 +12,10 @@ public struct Meter: Sendable, Equatable {
     public var isEnabled: Bool
     /// One of the registry's names.
     public var protocolName: String
+    /// Of its own, or of its bus.
     public var endpoint: Endpoint
+    /// The bus that it is on; nil: its endpoint is its own.
+    public var bus: String?
     /// With the line of the endpoint, the profile and the keys.
     public var settings: ProtocolSettings
     /// Of the meter's clock; nil: that of this machine.
@@ -37,7 +40,8 @@ public struct Meter: Sendable, Equatable {
 
     public init(
         id: String, name: String? = nil, isEnabled: Bool = true, protocolName: String, endpoint: Endpoint,
-        settings: ProtocolSettings = ProtocolSettings(), timeZone: ClockZone? = nil, usesMeterClock: Bool = true,
+        bus: String? = nil, settings: ProtocolSettings = ProtocolSettings(), timeZone: ClockZone? = nil,
+        usesMeterClock: Bool = true,
         serial: String? = nil, interval: Duration? = nil, isAligned: Bool = false, times: [TimeOfDay] = [],
         limits: MeterLimits = MeterLimits(), subMeters: [SubMeter] = []
     ) {
@@ -46,6 +50,7 @@ public struct Meter: Sendable, Equatable {
         self.isEnabled = isEnabled
         self.protocolName = protocolName
         self.endpoint = endpoint
+        self.bus = bus
         self.settings = settings
         self.timeZone = timeZone
         self.usesMeterClock = usesMeterClock
@@ -55,6 +60,17 @@ public struct Meter: Sendable, Equatable {
         self.times = times
         self.limits = limits
         self.subMeters = subMeters
+    }
+}
+
+/// One connection whose meters take turns.
+public struct Bus: Sendable, Hashable {
+    public var id: String
+    public var endpoint: Endpoint
+
+    public init(id: String, endpoint: Endpoint) {
+        self.id = id
+        self.endpoint = endpoint
     }
 }
 

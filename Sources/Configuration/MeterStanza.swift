@@ -7,19 +7,19 @@ import struct Foundation.TimeZone
 
 extension ConfigurationReading {
     private static let commonKeys = [
-        "id", "name", "enabled", "protocol", "transport", "time_zone", "meter_clock", "serial", "interval",
+        "id", "name", "enabled", "protocol", "transport", "bus", "time_zone", "meter_clock", "serial", "interval",
         "align", "at", "limits",
     ]
     private static let laterKeys: Set<String> = [
-        "record", "anomalies", "bus", "secondary", "client", "server", "security", "registers", "offset",
+        "record", "anomalies", "client", "server", "security", "registers", "offset",
     ]
     /// Protocols of later versions, so that their names are not taken for a slip of the finger.
-    private static let laterProtocols = ["dlms-client", "mbus"]
+    private static let laterProtocols = ["dlms-client"]
 
     private static func spellings(_ key: ProtocolKey) -> [String] {
         switch key {
         case .encryptionKey, .authenticationKey: secretKeys(key.rawValue)
-        case .profile, .address, .mode, .baud, .wakeUp, .crc, .subMeters: [key.rawValue]
+        case .profile, .address, .secondary, .mode, .baud, .wakeUp, .crc, .subMeters: [key.rawValue]
         }
     }
 
@@ -37,11 +37,14 @@ extension ConfigurationReading {
         if let meterProtocol { refuseForeignKeys(meterProtocol, section) }
         var settings = settings(section, meterProtocol, isEnabled: isEnabled)
         let line = meterProtocol?.defaultLine(settings) ?? LineSettings(baud: 2400)
-        let transport = section.required("transport", example: "{serial: /dev/ttyUSB0}")
-        let endpoint = transport.flatMap { self.endpoint($0, line: line) }
+        let bus = bus(section, meterProtocol, settings)
+        let endpoint = bus?.endpoint ?? transport(section, line)
         settings.line = endpoint?.line
-        if let endpoint, isEnabled { claim(endpoint, for: id ?? "?", section) }
-        if let endpoint, let transport { requireLine(meterProtocol?.needsLine(settings), endpoint, transport) }
+        if let endpoint, bus == nil, isEnabled { claim(endpoint, for: id ?? "?", section) }
+        if let bus, let slave = settings.slave, isEnabled { claim(slave, on: bus, for: id ?? "?", section) }
+        if let endpoint, let place = section["transport"] ?? section["bus"] {
+            requireLine(meterProtocol?.needsLine(settings), endpoint, place)
+        }
         let clock = clock(section)
         let schedule = schedule(section, meterProtocol, settings)
         let subMeters = section["sub_meters"].flatMap(subMeters) ?? []
@@ -52,9 +55,14 @@ extension ConfigurationReading {
         guard let id, let meterProtocol, let endpoint else { return nil }
         return Meter(
             id: id, name: name, isEnabled: isEnabled, protocolName: meterProtocol.name, endpoint: endpoint,
-            settings: settings, timeZone: clock.zone, usesMeterClock: clock.isUsed, serial: serial,
+            bus: bus?.id, settings: settings, timeZone: clock.zone, usesMeterClock: clock.isUsed, serial: serial,
             interval: schedule.interval, isAligned: schedule.isAligned, times: schedule.times, limits: limits,
             subMeters: subMeters)
+    }
+
+    private func transport(_ section: Section, _ line: LineSettings) -> Endpoint? {
+        guard section["bus"] == nil else { return nil }
+        return section.required("transport", example: "{serial: /dev/ttyUSB0}").flatMap { endpoint($0, line: line) }
     }
 
     /// What the protocol does to the line cannot be done over a link that has none.
@@ -78,7 +86,7 @@ extension ConfigurationReading {
         }
     }
 
-    private func claim(_ endpoint: Endpoint, for meter: String, _ section: Section) {
+    func claim(_ endpoint: Endpoint, for meter: String, _ section: Section) {
         let resource = endpoint.exclusiveResource
         guard let transport = section["transport"] else { return }
         if let owner = owners[resource] {
@@ -120,9 +128,14 @@ extension ConfigurationReading {
     ) -> ProtocolSettings {
         var settings = ProtocolSettings()
         settings.profile = section["profile"].flatMap(profile)
-        settings.address = section["address"].flatMap(deviceAddress)
+        let isSlave = meterProtocol?.keys.contains(.secondary) ?? false
+        if isSlave {
+            settings.slave = slave(section)
+        } else {
+            settings.address = section["address"].flatMap(deviceAddress)
+        }
         settings.mode = choice(section["mode"], "mode of a meter") ?? .auto
-        settings.maximumBaud = section["baud"].flatMap(signOnRate)
+        settings.maximumBaud = section["baud"].flatMap(isSlave ? lineRate : signOnRate)
         settings.wakeUp = section["wake_up"].flatMap(wakeUp)
         settings.checksum = choice(section["crc"], "check of a telegram") ?? .auto
         // The keys of a meter that is not read may be missing; that they stand in the file is refused all the same.
@@ -170,6 +183,14 @@ extension ConfigurationReading {
         guard let baud = value.integer("rate", in: 300...19200) else { return nil }
         if SignOnMode.rateCharacter(baud: baud) != nil { return baud }
         value.fail("\(baud) is no rate of a sign-on", remedy: "write 300, 600, 1200, 2400, 4800, 9600 or 19200")
+        return nil
+    }
+
+    private func lineRate(_ value: Value) -> Int? {
+        guard let baud = value.integer("rate", in: 300...115_200) else { return nil }
+        if LineSettings.baudRates.contains(baud) { return baud }
+        let rates = LineSettings.baudRates.map(String.init).joined(separator: ", ")
+        value.fail("\(baud) is no rate of a line", remedy: "write one of \(rates)")
         return nil
     }
 

@@ -16,6 +16,8 @@ struct Conversation {
     /// Nil for meters that talk by themselves.
     let schedule: Schedule?
     let polls: PollHistory
+    /// Whether other meters use the connection as well: it is not opened anew for the sake of one.
+    let isShared: Bool
     let report: @Sendable (Finding) async -> Void
 
     /// What the supervisor logs.
@@ -96,7 +98,7 @@ struct Conversation {
 
     private func poll(_ schedule: Schedule, into inputs: AsyncChannel<Input>) async {
         while !Task.isCancelled {
-            let delay = schedule.delay(now: clock.now, last: polls.last)
+            let delay = max(schedule.delay(now: clock.now, last: polls.last), rest(schedule))
             // The clock may be set meanwhile: a long wait looks at it again.
             guard (try? await Task.sleep(for: min(delay, Self.longestSleep))) != nil else { return }
             guard delay <= Self.longestSleep else { continue }
@@ -106,16 +108,31 @@ struct Conversation {
     }
 
     private static let longestSleep = Duration.seconds(30)
+
+    /// How long a meter on a bus that does not answer is left alone beyond its interval, since each attempt costs the
+    /// others its time-outs.
+    private func rest(_ schedule: Schedule) -> Duration {
+        guard isShared, let last = polls.last else { return .zero }
+        let wait = schedule.patience(afterFailures: polls.failures)
+        return wait - .milliseconds(Timestamp.milliseconds(from: last, to: clock.now))
+    }
 }
 
 /// When a meter was last asked: longer than one conversation, so that a line that comes and goes does not make its
 /// meter be asked more often.
 final class PollHistory: Sendable {
-    private let state = Mutex<Timestamp?>(nil)
+    private let state = Mutex<(last: Timestamp?, failures: Int)>((nil, 0))
 
     var last: Timestamp? {
-        get { state.withLock { $0 } }
-        set { state.withLock { $0 = newValue } }
+        get { state.withLock { $0.last } }
+        set { state.withLock { $0.last = newValue } }
+    }
+
+    /// Polls in a row that failed.
+    var failures: Int { state.withLock { $0.failures } }
+
+    func ended(_ error: WireError?) {
+        state.withLock { $0.failures = error == nil ? 0 : $0.failures + 1 }
     }
 }
 
@@ -149,7 +166,7 @@ private struct Dialogue {
             try await handle(.opened)
             for await input in inputs {
                 if let end = try await take(input) { return end }
-                if failures >= Self.failuresBeforeReopening { return .unanswered }
+                if failures >= Self.failuresBeforeReopening, !conversation.isShared { return .unanswered }
             }
             return .lost(TransportError(.cancelled, "shutting down"))
         } catch {
@@ -165,7 +182,11 @@ private struct Dialogue {
             try await handle(.received(bytes))
         case .boundary: try await handle(.boundary)
         case .poll:
-            if pollBegan == nil { pollBegan = conversation.clock.monotonic }
+            // On a bus the others come first that waited before; that is no part of the poll.
+            if pollBegan == nil {
+                try await conversation.link.beginTurn()
+                pollBegan = conversation.clock.monotonic
+            }
             try await handle(.poll)
         case .timer(let number):
             if timer.isCurrent(number) { try await handle(.timer) }
@@ -213,6 +234,8 @@ private struct Dialogue {
         case .noise(let count): await conversation.report(.noise(count))
         case .finished(let error):
             pollBegan = nil
+            conversation.link.endTurn()
+            conversation.polls.ended(error)
             failures = error == nil ? 0 : failures + 1
             if let error { await conversation.report(.pollFailed(error)) }
         }

@@ -22,7 +22,7 @@ public struct DaemonService: Sendable {
         logger: Logger
     ) {
         self.configuration = configuration
-        self.opener = opener
+        self.opener = BusOpener(opener)
         self.clock = clock
         self.logger = logger
     }

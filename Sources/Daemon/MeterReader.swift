@@ -42,7 +42,8 @@ struct MeterReader: Sendable {
             let telegramsBefore = await pipeline.figures.telegrams
             do throws(TransportError) {
                 let link = try await opener.open(
-                    meter.endpoint, options: LinkOptions(receiveOnly: !isPolled, name: meter.id), logger: logger)
+                    meter.endpoint, options: LinkOptions(receiveOnly: !isPolled, name: meter.id, bus: meter.bus),
+                    logger: logger)
                 await pipeline.linkOpened()
                 log.opened(meter.endpoint)
                 let end = await converse(over: link, &session)
@@ -62,7 +63,8 @@ struct MeterReader: Sendable {
 
     private func converse(over link: any Link, _ session: inout any Session<Telegram>) async -> Conversation.End {
         let conversation = Conversation(
-            link: link, intake: intake, clock: clock, schedule: isPolled ? Schedule(meter) : nil, polls: polls
+            link: link, intake: intake, clock: clock, schedule: isPolled ? Schedule(meter) : nil, polls: polls,
+            isShared: meter.bus != nil
         ) { finding in
             await report(finding)
         }

@@ -42,6 +42,17 @@ struct Schedule: Sendable {
         return max(.zero, interval - elapsed)
     }
 
+    private static let failuresBeforeRest = 3
+    private static let longestRest = Duration.seconds(900)
+
+    /// How far apart the attempts are to read a meter that failed so often in a row: its interval at first, then twice
+    /// as long each time, up to a quarter of an hour.
+    func patience(afterFailures failures: Int) -> Duration {
+        guard failures >= Self.failuresBeforeRest else { return .zero }
+        let doublings = min(16, failures - Self.failuresBeforeRest + 1)
+        return max(interval, min(Self.longestRest, interval * (1 << doublings)))
+    }
+
     /// A clock that is set back a little meets the same multiple again.
     private func notTwice(_ delay: Duration, now: Timestamp, last: Timestamp?) -> Duration {
         guard let last else { return delay }

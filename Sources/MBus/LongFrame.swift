@@ -21,6 +21,8 @@ public struct LongFrame: Sendable, Hashable {
 
     public static let start: UInt8 = 0x68
     public static let stop: UInt8 = 0x16
+    /// The longest frame, with the one overflow of its length.
+    static let longest = 4 + 258 + 2
     /// Start, both lengths, start.
     static let headerLength = 4
     /// C, A and CI.

@@ -1,4 +1,5 @@
 import IEC62056
+import MBus
 import OBIS
 import Wire
 
@@ -70,11 +71,13 @@ public enum ProtocolKey: String, Sendable, Hashable, CaseIterable {
     case profile
     case encryptionKey = "encryption_key"
     case authenticationKey = "authentication_key"
-    /// The device address of a sign-on.
+    /// The device address of a sign-on, the primary address of a slave.
     case address
+    /// The address of a slave by which it is selected.
+    case secondary
     /// How the meter of a sign-on talks.
     case mode
-    /// The fastest rate that is agreed to.
+    /// The fastest rate that is agreed to; the rate of a slave.
     case baud
     /// What wakes a meter that sleeps.
     case wakeUp = "wake_up"
@@ -92,8 +95,11 @@ public struct ProtocolSettings: Sendable, Hashable {
     /// 16 bytes.
     public var authenticationKey: Secret?
     public var address: String?
+    /// Whom the master of a bus asks.
+    public var slave: MasterSession.Address?
     public var mode = ReadoutMode.auto
-    /// Nil: 19200 where the line can be set, else that of the sign-on.
+    /// The fastest rate of a sign-on; nil: 19200 where the line can be set, else its own. The rate of a slave; nil: the
+    /// line's.
     public var maximumBaud: Int?
     public var wakeUp: WakeUp?
     public var checksum = P1Checksum.auto

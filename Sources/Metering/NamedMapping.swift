@@ -122,13 +122,14 @@ private enum ThermalMapping {
         guard code.f == 255 else { return [] }
         return switch (code.a, code.c, code.d, code.e) {
         case (0, 24, 2, 1...4): [.volume, .heatEnergy, .heatEnergyInJoule]
-        case (7, 3, 0, 0), (8, 1, 0, 0), (9, 1, 0, 0), (6, 2, 0, 0): [.volume]
-        case (6, 1, 0, 0): [.heatEnergy, .heatEnergyInJoule]
-        case (6, 8, 0, 0): [.heatPower]
-        case (6, 9, 0, 0), (8, 2, 0, 0), (9, 2, 0, 0), (7, 43, 0, 0): [.volumeFlow]
-        case (6, 10, 0, 0): [.flowTemperature]
-        case (6, 11, 0, 0): [.returnTemperature]
-        case (6, 12, 0, 0): [.temperatureDifference]
+        case (7, 3, 0, 0), (8, 1, 0, 0), (9, 1, 0, 0), (5...6, 2, 0, 0): [.volume]
+        // Cooling (A = 5) is counted as heat is.
+        case (5...6, 1, 0, 0): [.heatEnergy, .heatEnergyInJoule]
+        case (5...6, 8, 0, 0): [.heatPower]
+        case (5...6, 9, 0, 0), (8, 2, 0, 0), (9, 2, 0, 0), (7, 43, 0, 0): [.volumeFlow]
+        case (5...6, 10, 0, 0): [.flowTemperature]
+        case (5...6, 11, 0, 0): [.returnTemperature]
+        case (5...6, 12, 0, 0): [.temperatureDifference]
         default: []
         }
     }

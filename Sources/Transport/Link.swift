@@ -23,8 +23,22 @@ public protocol Link: Sendable {
     ///   them, `closed`, `cancelled`, `io`.
     func setLine(_ line: LineSettings) async throws(TransportError)
 
+    /// Waits until the line is this link's alone, where several share it. Ended by `endTurn` and by `close`.
+    ///
+    /// - Throws: `closed` when the line is lost meanwhile, `cancelled`.
+    func beginTurn() async throws(TransportError)
+
+    /// Leaves the line to the next one.
+    func endTurn()
+
     /// Closes the link, drops what waits on either way, and returns when the port is free for others.
     func close() async
+}
+
+extension Link {
+    /// A line of its own needs no turns.
+    public func beginTurn() async throws(TransportError) {}
+    public func endTurn() {}
 }
 
 /// Bytes that arrived together.
@@ -51,10 +65,13 @@ public struct LinkOptions: Sendable, Hashable {
     public var receiveOnly: Bool
     /// What the line is called where it is written down.
     public var name: String?
+    /// The bus whose connection the meter shares with others.
+    public var bus: String?
 
-    public init(receiveOnly: Bool = false, name: String? = nil) {
+    public init(receiveOnly: Bool = false, name: String? = nil, bus: String? = nil) {
         self.receiveOnly = receiveOnly
         self.name = name
+        self.bus = bus
     }
 }
 

@@ -38,4 +38,6 @@ public enum Limits {
     public static let mbusExtensions = 10
     /// Records of one M-Bus telegram. A frame of 255 bytes holds at most 127.
     public static let mbusRecords = 256
+    /// Telegrams of one M-Bus answer: protocols speak of ten, meters with many storages send more.
+    public static let mbusTelegrams = 32
 }

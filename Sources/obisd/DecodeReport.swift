@@ -73,6 +73,8 @@ struct DecodeResult {
             json.member("manufacturer", telegram.meter.manufacturer)
             json.member("medium", telegram.meter.medium?.rawValue)
             json.member("version", telegram.meter.version)
+            if let accessNumber = telegram.meter.accessNumber { json.member("access_number", Int64(accessNumber)) }
+            if let status = telegram.meter.status { json.member("status", Int64(status)) }
         }
         json.member("meter_time", telegram.meterTime?.local)
         if let ciphering = telegram.ciphering {
@@ -106,6 +108,14 @@ struct DecodeResult {
         }
         if let text = register.text { json.member("text", text) }
         if let index = register.index { json.member("index", index) }
+        if let record = register.record {
+            json.member("record", record.number)
+            json.member("function", record.function.rawValue)
+            json.member("storage", record.storage)
+            json.member("tariff", record.tariff)
+            json.member("subunit", record.subunit)
+            json.member("quantity", record.quantity)
+        }
     }
 
     // MARK: Text

@@ -46,7 +46,7 @@ declare -A pure=(
     [COSEM]="OBIS Wire Crypto CryptoExtras"
     [MBus]="OBIS Wire"
     [SML]="OBIS Wire"
-    [Metering]="OBIS Wire IEC62056 COSEM MBus SML"
+    [Metering]="OBIS Wire IEC62056 COSEM MBus SML Crypto CryptoExtras"
     [Rules]="OBIS"
 )
 
