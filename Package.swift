@@ -91,7 +91,7 @@ let package = Package(
         .executableTarget(
             name: "obisd",
             dependencies: [
-                "OBIS", "Wire", "IEC62056", "Metering", "Configuration", "Transport", "Journal", "MQTT",
+                "OBIS", "Wire", "IEC62056", "MBus", "Metering", "Configuration", "Transport", "Journal", "MQTT",
                 "MeterSimulator",
                 "Daemon", arguments, log, lifecycle,
             ],

@@ -4,9 +4,9 @@ import Wire
 /// Reads one slave at each poll as the master of its bus (EN 13757-2).
 ///
 ///     master                              slave
-///     10 40 A CS 16          SND_NKE   →
+///     10 40 A CS 16          SND_NKE   →                 by its primary address
 ///                                      ←  E5
-///     68 0B 0B 68 73 FD 52 …           →                 only where it is selected by its secondary address
+///     68 0B 0B 68 73 FD 52 …           →                 or selected by its secondary one
 ///                                      ←  E5
 ///     10 7B A CS 16          REQ_UD2   →
 ///                                      ←  68 L L 68 08 A 72 …
@@ -33,24 +33,28 @@ public struct MasterSession: Session {
         public var latency: Duration
         /// How often a message without a good answer is sent again.
         public var retries: Int
+        /// For a search, in which most addresses are nobody's: a slave that does not acknowledge the reset counts as not
+        /// there, and whoever answers is welcome.
+        public var isSearch: Bool
         public var decipher: Decipher?
 
         public init(
             address: Address, line: LineSettings? = .mbus, baud: Int? = nil, latency: Duration? = nil,
-            retries: Int = 2, decipher: Decipher? = nil
+            retries: Int = 2, isSearch: Bool = false, decipher: Decipher? = nil
         ) {
             self.address = address
             self.line = line
             self.baud = baud ?? line?.baud ?? LineSettings.mbus.baud
-            self.latency = latency ?? (line == nil ? .milliseconds(500) : .milliseconds(150))
+            self.latency = latency ?? (line == nil ? .milliseconds(400) : .milliseconds(150))
             self.retries = retries
+            self.isSearch = isSearch
             self.decipher = decipher
         }
     }
 
     /// What is asked of the bus, in this order.
     private enum Step: Equatable {
-        /// The slave forgets its FCB; to the selected address, all slaves forget that they are.
+        /// The slave forgets its FCB.
         case reset
         case select
         case request(frameCountBit: Bool)
@@ -110,7 +114,8 @@ extension MasterSession {
         telegrams = 0
         failure = nil
         if let line = settings.line { actions.append(.setLine(line)) }
-        begin(.reset)
+        // A selection ends any other one, and the selected slave forgets its FCB.
+        if case .secondary = settings.address { begin(.select) } else { begin(.reset) }
     }
 
     private mutating func receive(_ bytes: [UInt8]) {
@@ -199,16 +204,21 @@ extension MasterSession {
     private mutating func judge(_ step: Step) {
         if answer.noise > 0 { actions.append(.noise(answer.noise)) }
         switch step {
-        // Some slaves do not answer it, and one that does not is asked all the same.
-        case .reset: begin(afterReset)
+        case .reset: judgeReset()
         case .select: judgeSelection()
         case .request(let bit): judgeResponse(bit)
         case .deselect: conclude()
         }
     }
 
-    private var afterReset: Step {
-        if case .secondary = settings.address { .select } else { .request(frameCountBit: true) }
+    private mutating func judgeReset() {
+        // Some slaves do not answer it, and one that does not is asked all the same.
+        guard settings.isSearch else { return begin(.request(frameCountBit: true)) }
+        switch answer.acknowledgement {
+        case .one: begin(.request(frameCountBit: true))
+        case .none: give(up: .reset, because: WireError(.timeout, "no meter answers at \(name)"))
+        case .several: give(up: .reset, because: WireError(.framing, "several meters answer at \(name)"))
+        }
     }
 
     private mutating func judgeSelection() {
@@ -235,6 +245,7 @@ extension MasterSession {
 
     /// Whether the slave that was asked answered.
     private func require(_ response: MeterResponse) throws(WireError) {
+        guard !settings.isSearch else { return }
         switch settings.address {
         case .primary(let asked):
             guard LinkAddress.slaves.contains(asked), response.address != asked else { return }

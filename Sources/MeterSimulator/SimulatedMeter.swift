@@ -10,13 +10,17 @@ public struct SimulatedMeter: Sendable {
         case talking(any TalkingMeter, interval: Duration)
         /// It is asked through its optical port.
         case optical(OpticalMeter.Configuration, OpticalMeter.Faults)
+        /// It is one of the slaves of a bus.
+        case bus([SimulatedBus.Slave], line: LineSettings, echoes: Bool)
     }
 
     public let kind: Kind
     private let house: HouseClock
+    private let seed: UInt64
 
     public init(kind: Kind, seed: UInt64) {
         self.kind = kind
+        self.seed = seed
         house = HouseClock(seed: seed)
     }
 
@@ -25,6 +29,7 @@ public struct SimulatedMeter: Sendable {
         switch kind {
         case .talking(let meter, _): meter.line
         case .optical(let configuration, _): configuration.initialLine
+        case .bus(_, let line, _): line
         }
     }
 
@@ -45,6 +50,8 @@ public struct SimulatedMeter: Sendable {
                 OpticalMeter.dataSets(of: house.now())
             }
             await answer(meter, over: line)
+        case .bus(let slaves, _, let echoes):
+            await SimulatedBus(slaves: slaves, seed: seed, echoes: echoes).run(over: line)
         }
     }
 
@@ -128,7 +135,7 @@ private final class HouseClock: Sendable {
 
 extension MeterTime {
     /// The civil time of this machine.
-    fileprivate init(localOf date: Date) {
+    init(localOf date: Date) {
         let zone = TimeZone.current
         let local = MeterTime(
             localSeconds: Int64(date.timeIntervalSince1970) + Int64(zone.secondsFromGMT(for: date)))

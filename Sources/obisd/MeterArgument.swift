@@ -34,6 +34,8 @@ struct MeterArgument: ExpressibleByArgument, Sendable {
                        readouts), keeps=BAUD (it offers more than it keeps), silent, echo
           dsmr-p1      version=v22|v42|v50|be|se, interval=1s, serial=TEXT, encryption_key=@FILE,
                        authentication_key=@FILE, noise=N, flipped_bit=N
+          mbus         slaves=N (a building of meters; else one), address=7, kind=electricity|gas|water|heat, fixed,
+                       serial=NUMBER, telegrams=N, baud=2400, wrong_checksum=N (so many answers), mute, slow, echo
           sml          maker=EMH, serial=NUMBER, interval=2s, noise=N, flipped_bit=N
         """
 
@@ -57,6 +59,7 @@ struct MeterArgument: ExpressibleByArgument, Sendable {
         case "iec62056-21": optical(&options)
         case "dsmr-p1": telegram(&options)
         case "sml": files(&options)
+        case "mbus": bus(&options)
         default: nil
         }
     }
@@ -119,6 +122,26 @@ struct MeterArgument: ExpressibleByArgument, Sendable {
         meter.faults.noiseEvery = options.number("noise") ?? 0
         meter.faults.flippedBitEvery = options.number("flipped_bit") ?? 0
         return .talking(SMLMeter(configuration: meter), interval: interval)
+    }
+
+    private static func bus(_ options: inout SimulatorOptions) -> SimulatedMeter.Kind? {
+        let (echoes, baud) = (options.flag("echo"), options.number("baud") ?? 2400)
+        var slaves: [SimulatedBus.Slave]
+        if let count = options.number("slaves") {
+            slaves = SimulatedBus.building(count)
+        } else {
+            guard let kind: MBusSlave.Kind = options.choice("kind", default: .electricity),
+                let address = UInt8(exactly: options.number("address") ?? 1)
+            else { return nil }
+            let configuration = MBusSlave.Configuration(
+                kind: kind, structure: options.flag("fixed") ? .fixed : .variable, address: address,
+                serial: options.text("serial") ?? "12345678", telegrams: max(1, options.number("telegrams") ?? 1))
+            let faults = MBusSlave.Faults(
+                isMute: options.flag("mute"), wrongChecksums: options.number("wrong_checksum") ?? 0,
+                isSlow: options.flag("slow"))
+            slaves = [SimulatedBus.Slave(MBusSlave(configuration: configuration, faults: faults))]
+        }
+        return .bus(slaves, line: LineSettings(baud: baud, dataBits: 8, parity: .even), echoes: echoes)
     }
 
     /// A message counter that rises with the clock also rises from one run to the next.

@@ -11,5 +11,5 @@ struct Obisd: AsyncParsableCommand {
             77 permission, 78 configuration.
             """,
         version: DaemonService.version,
-        subcommands: [Run.self, Check.self, Decode.self, Simulate.self, Replay.self])
+        subcommands: [Run.self, Check.self, Decode.self, Scan.self, Simulate.self, Replay.self])
 }
