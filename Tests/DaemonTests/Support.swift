@@ -29,7 +29,7 @@ final class HandClock: HostClock {
 
 /// What stands on the retained topics, as a subscriber of a real broker finds it.
 final class RetainedTopics {
-    let live: LiveTopics
+    private(set) var live: LiveTopics
     private let broker: MosquittoBroker
     private let client: MQTTClient
     private let subscriber: MQTTClient
@@ -50,6 +50,11 @@ final class RetainedTopics {
         try subscriber.start()
         for await event in client.events { if case .connected = event { break } }
         for await event in subscriber.events { if case .subscribed = event { break } }
+    }
+
+    /// The daemon that knew what is to be retained is gone.
+    func forget() {
+        live = LiveTopics(client: client, logger: quietLogger)
     }
 
     /// Everything that is to be retained by now: topics without the node, and their payloads.
@@ -115,6 +120,7 @@ final class PipelineBench {
     /// As the daemon ends and starts: nothing but the journal stays.
     func restart() async throws {
         await journal.close()
+        retained.forget()
         journal = try await Journal.open(path: path, settings: JournalSettings(), logger: quietLogger)
         intake = await Self.intake(meter, journal, retained.live, clock)
     }
