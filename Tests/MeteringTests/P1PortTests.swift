@@ -100,6 +100,24 @@ struct P1PortTests {
         }
     }
 
+    @Test("plain and ciphered telegrams may be cut into datagrams, and one that is not whole is given up in silence")
+    func datagrams() throws {
+        for bytes in [Self.plain, Self.ciphered] {
+            var session = try #require(ProtocolRegistry.named("dsmr-p1")).makeSession(Self.keys)
+            func findings(_ events: [SessionEvent]) -> (telegrams: Int, errors: [WireError.Code]) {
+                events.flatMap { session.handle($0) }.reduce(into: (0, [])) { found, action in
+                    if case .emit = action { found.0 += 1 }
+                    if case .reject(let error) = action { found.1.append(error.code) }
+                }
+            }
+            let pieces = stride(from: 0, to: bytes.count, by: 100).map { Array(bytes[$0..<min($0 + 100, bytes.count)]) }
+            let whole = findings([.opened] + pieces.flatMap { [.received($0), .boundary] })
+            #expect(whole.telegrams == 1 && whole.errors == [])
+            let part = findings(pieces.dropLast().flatMap { [.received($0), .boundary] } + [.timer])
+            #expect(part.telegrams == 0 && part.errors == [.truncated])
+        }
+    }
+
     @Test("a ciphered message that holds no telegram is no reading, whoever sent it")
     func otherContent() throws {
         let push = Recordings.push(
