@@ -67,7 +67,7 @@ public struct Replay: Sendable {
             client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,
             clock: clock, logger: logger)
         let player = Player(
-            replay: self, intake: await intake(node, topics, journal, live), journal: journal, waitsForBroker: true)
+            replay: self, intake: await intake(node, topics, journal, live), journal: journal, publisher: publisher)
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
@@ -96,7 +96,7 @@ public struct Replay: Sendable {
                 settings: BrokerSettings(configuration.broker, node: node, topics: topics), logger: logger),
             logger: logger)
         let player = Player(
-            replay: self, intake: await intake(node, topics, journal, live), journal: journal, waitsForBroker: false)
+            replay: self, intake: await intake(node, topics, journal, live), journal: journal, publisher: nil)
         await player.play()
         var payloads: [[UInt8]] = []
         var position: Int64 = 0
@@ -121,14 +121,15 @@ public struct Replay: Sendable {
         private let replay: Replay
         private let intake: Intake
         private let journal: Journal
-        private let waitsForBroker: Bool
+        /// Nil where nothing is published.
+        private let publisher: Publisher?
         private let state = Mutex(Outcome())
 
-        init(replay: Replay, intake: Intake, journal: Journal, waitsForBroker: Bool) {
+        init(replay: Replay, intake: Intake, journal: Journal, publisher: Publisher?) {
             self.replay = replay
             self.intake = intake
             self.journal = journal
-            self.waitsForBroker = waitsForBroker
+            self.publisher = publisher
         }
 
         var outcome: Outcome { state.withLock { $0 } }
@@ -136,11 +137,19 @@ public struct Replay: Sendable {
         func run() async throws {
             await cancelWhenGracefulShutdown {
                 await self.play()
-                guard self.waitsForBroker else { return }
-                while await self.journal.figures().backlog[Publisher.outlet] ?? 0 > 0 {
+                guard let publisher = self.publisher else { return }
+                while await self.isWaiting(for: publisher) {
                     guard (try? await Task.sleep(for: .milliseconds(100))) != nil else { return }
                 }
             }
+        }
+
+        /// Whether the broker has not acknowledged everything.
+        private func isWaiting(for publisher: Publisher) async -> Bool {
+            // The journal knows the publisher as soon as that has begun.
+            guard let backlog = await journal.figures().backlog[Publisher.outlet] else { return true }
+            // It learns of acknowledgements in batches.
+            return backlog > publisher.figures.unrecorded
         }
 
         /// Pieces further apart than this belong to no common message.

@@ -32,6 +32,8 @@ final class FileLock: Sendable {
     func release() {
         descriptor.withLock { number in
             guard number >= 0 else { return }
+            // A copy of the descriptor, in a child that is about to run another program, must not keep the lock.
+            flock(number, LOCK_UN)
             Glibc.close(number)
             number = -1
         }

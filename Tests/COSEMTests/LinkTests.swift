@@ -82,6 +82,74 @@ struct LinkTests {
         }
     }
 
+    // MARK: Datagrams
+
+    /// What comes of messages, each piece in a datagram of its own, without a silence.
+    private static func decode(datagrams: [[UInt8]]) -> (result: Sample.Result, isIdle: Bool) {
+        var session = PushSession(silence: .milliseconds(100)) { PushDecoder(keys: Sample.keys) }
+        var result = Sample.Result()
+        var isIdle = false
+        for event in [.opened] + datagrams.flatMap({ [SessionEvent.received($0), .boundary] }) {
+            for action in session.handle(event) {
+                switch action {
+                case .emit(let telegram): result.telegrams.append(telegram)
+                case .reject(let error): result.errors.append(error)
+                case .noise(let count): result.noise += count
+                case .arm: isIdle = false
+                case .disarm: isIdle = true
+                case .send, .setLine, .finished: Issue.record("\(action)")
+                }
+            }
+        }
+        return (result, isIdle)
+    }
+
+    @Test("a bare message ends with its datagram", arguments: bare.indices)
+    func bareDatagrams(row: Int) {
+        let (name, bytes) = Self.bare[row]
+        let one = name.hasPrefix("several") ? Self.telegram + Self.telegram : Self.telegram
+        let (result, isIdle) = Self.decode(datagrams: [bytes, bytes])
+        #expect(result.telegrams == one + one && result.errors == [] && result.noise == 0, "\(name)")
+        #expect(isIdle, "\(name)")
+    }
+
+    /// One block in each datagram, in what a datagram may hold.
+    private static let blocks: [(name: String, blocks: [[UInt8]])] = {
+        let size = (message.count + 2) / 3
+        let bare = (1...3).map { number in
+            let data = Array(message.dropFirst((number - 1) * size).prefix(size))
+            return Sample.block(UInt16(number), isLast: number == 3, data)
+        }
+        return [
+            ("bare", bare), ("wrapped", bare.map(Sample.wrapper)),
+            ("framed", Sample.blocks(message, count: 3)), ("with headers", bare.map { Sample.header + $0 }),
+        ]
+    }()
+
+    @Test("the blocks of one message may come in several datagrams", arguments: blocks.indices)
+    func blockDatagrams(row: Int) {
+        let (name, blocks) = Self.blocks[row]
+        let (result, isIdle) = Self.decode(datagrams: blocks + blocks)
+        #expect(result.telegrams == Self.telegram + Self.telegram && result.errors == [], "\(name)")
+        #expect(isIdle, "\(name)")
+        let (part, isPartIdle) = Self.decode(datagrams: blocks.dropLast())
+        #expect(part.telegrams == [] && part.errors == [] && !isPartIdle, "\(name)")
+        // A lost datagram costs its message, and no other one.
+        let (gap, _) = Self.decode(datagrams: [blocks[0], blocks[2]] + blocks)
+        #expect(gap.telegrams == Self.telegram && gap.codes == [.framing], "\(name)")
+    }
+
+    @Test("a message that was cut does not go on in the next datagram")
+    func cutDatagram() {
+        for count in 1..<Self.message.count {
+            let (part, rest) = (Array(Self.message.prefix(count)), Array(Self.message.dropFirst(count)))
+            let (result, _) = Self.decode(datagrams: [part, rest])
+            #expect(result.telegrams == [], "cut at \(count)")
+            let (whole, _) = Self.decode(datagrams: [part, Self.message])
+            #expect(whole.telegrams == Self.telegram && whole.codes == [.truncated], "cut at \(count)")
+        }
+    }
+
     // MARK: Wrapper
 
     @Test("wrapped messages follow each other without a silence")

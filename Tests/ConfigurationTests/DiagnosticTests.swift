@@ -20,6 +20,16 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     }
 
     var testDescription: String { text }
+
+    /// The text is refused once, as said.
+    func check(_ loader: ConfigurationLoader) {
+        let found = errors(text, loader)
+        #expect(found.count == 1, "\(found)")
+        guard let first = found.first else { return }
+        #expect("\(first.line):\(first.column)" == place, "\(first)")
+        #expect(first.key == key)
+        for part in parts { #expect(first.description.contains(part), "\(first)") }
+    }
 }
 
 @Suite("What is wrong is named with its place, its key and a remedy")
@@ -337,15 +347,7 @@ struct DiagnosticTests {
         }
     }
 
-    private func check(_ refusal: Refusal) {
-        let files = FakeFiles(texts: ["known": ""])
-        let found = errors(refusal.text, loader(files))
-        #expect(found.count == 1, "\(found)")
-        guard let first = found.first else { return }
-        #expect("\(first.line):\(first.column)" == refusal.place, "\(first)")
-        #expect(first.key == refusal.key)
-        for part in refusal.parts { #expect(first.description.contains(part), "\(first)") }
-    }
+    private func check(_ refusal: Refusal) { refusal.check(loader(FakeFiles(texts: ["known": ""]))) }
 }
 
 /// The transport begins at column 50.

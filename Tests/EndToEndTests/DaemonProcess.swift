@@ -31,12 +31,15 @@ final class DaemonProcess {
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
     }
 
-    /// - Parameter environment: `NAME=value`, beside what the tests have themselves.
-    func start(environment: [String] = []) throws {
+    var configuration: String { folder.appendingPathComponent("obisd.yaml").path }
+
+    /// - Parameters:
+    ///   - arguments: of `obisd run`, beside the configuration.
+    ///   - environment: `NAME=value`, beside what the tests have themselves.
+    func start(_ arguments: [String] = [], environment: [String] = []) throws {
         process = try ChildProcess(
             "/usr/bin/env",
-            ["-u", "JOURNAL_STREAM"] + environment
-                + [Program.path, "run", "--config", folder.appendingPathComponent("obisd.yaml").path],
+            ["-u", "JOURNAL_STREAM"] + environment + [Program.path, "run", "--config", configuration] + arguments,
             output: "/dev/null", error: log.path)
     }
 
@@ -111,6 +114,13 @@ final class MetersProcess {
         return output.lines.compactMap { line in
             line.contains(" 127.0.0.1:") ? line.split(separator: ":").last.flatMap { Int($0) } : nil
         }
+    }
+
+    /// The port of the first meter of a protocol on TCP, of those that have opened.
+    func port(of protocolName: String) throws -> Int? {
+        try output.read()
+        let line = output.lines.first { $0.hasPrefix("\(protocolName) on 127.0.0.1:") }
+        return line?.split(separator: ":").last.flatMap { Int($0) }
     }
 
     func end() { process.end(SIGTERM) }

@@ -44,7 +44,7 @@ struct OutageTests {
             let restarted = Date()
             try await broker.start()
 
-            let instant = restarted.ISO8601Format(.iso8601.time(includingFractionalSeconds: true))
+            let instant = restarted.ISO8601Format(.init(includingFractionalSeconds: true))
             try await subscriber.wait(for: "readings that were captured after the outage") { subscriber in
                 ["main", "optical"].allSatisfy {
                     subscriber.readings($0).last.map { $0.capturedAt > instant } ?? false

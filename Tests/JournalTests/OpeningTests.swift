@@ -22,6 +22,24 @@ struct OpeningTests {
         }
     }
 
+    @Test("a closed journal is free also while a child that is being started has a copy of its descriptors")
+    func copiedDescriptor() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            let first = try await open(path)
+            let lock = try #require(
+                try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").first { number in
+                    let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(number)")
+                    return target?.hasSuffix("\(folder)/journal.db.lock") == true
+                }.flatMap { Int32($0) })
+            let copy = dup(lock)
+            defer { close(copy) }
+            await first.close()
+            let second = try await open(path)
+            await second.close()
+        }
+    }
+
     @Test("a folder that does not exist is named together with the remedy")
     func missingFolder() async throws {
         try await withFolder { folder in

@@ -83,6 +83,29 @@ struct LiveStateTests {
         #expect(state.staleCount(now: .milliseconds(4001), fallback: Self.fallback) == 1)
     }
 
+    @Test("a meter that says that nothing has changed keeps every register alive, and no longer than its interval says")
+    func confirmed() throws {
+        var state = LiveState()
+        state.merge(try reading(["0-1:24.2.1 1 m3"], at: 0), now: .zero)
+        for second in 1...100 { state.confirm(now: .seconds(second)) }
+        #expect(shown(state.reading(now: .seconds(115), fallback: Self.fallback)) == ["0-1:24.2.1 1"])
+        #expect(state.staleCount(now: .seconds(115), fallback: Self.fallback) == 0)
+        #expect(state.staleCount(now: .seconds(116), fallback: Self.fallback) == 1)
+        // What was unknown is known again: it was said again.
+        state.confirm(now: .seconds(200))
+        #expect(shown(state.reading(now: .seconds(200), fallback: Self.fallback)) == ["0-1:24.2.1 1"])
+        // A confirmation is no new reading.
+        #expect(state.reading(now: .seconds(200), fallback: Self.fallback)?.capturedAt == Timestamp(milliseconds: 0))
+    }
+
+    @Test("there is nothing to confirm before the first reading")
+    func confirmedNothing() {
+        var state = LiveState()
+        state.confirm(now: .seconds(1))
+        #expect(state.reading(now: .seconds(1), fallback: Self.fallback) == nil)
+        #expect(state.staleCount(now: .seconds(1000), fallback: Self.fallback) == 0)
+    }
+
     @Test("never goes back: each merge shows the newest value and the newest time")
     func forwards() throws {
         var state = LiveState()

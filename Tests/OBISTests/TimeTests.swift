@@ -70,6 +70,46 @@ struct TimestampTests {
         #expect(CivilDate(daysSince1970: milliseconds).month <= 12)
     }
 
+    @Test("reads what it prints")
+    func roundTrip() {
+        var random = SeededGenerator(seed: 8)
+        // All years that four digits hold.
+        for _ in 0..<2000 {
+            let time = Timestamp(
+                milliseconds: Int64.random(in: -62_135_596_800_000...253_402_300_799_999, using: &random))
+            #expect(Timestamp(time.description) == time)
+        }
+    }
+
+    @Test(
+        "reads a fraction of up to three digits",
+        arguments: [
+            ("1970-01-01T00:00:00Z", 0), ("1970-01-01T00:00:00.5Z", 500), ("1970-01-01T00:00:00.05Z", 50),
+            ("1970-01-01T00:00:00.12Z", 120), ("1970-01-01T00:00:00.005Z", 5), ("1969-12-31T23:59:59.999Z", -1),
+            ("1970-01-01T00:00:01.000Z", 1000), ("2026-01-15T11:34:56.120Z", 1_768_476_896_120),
+            ("2000-02-29T00:00:00Z", 951_782_400_000), ("0001-01-01T00:00:00Z", -62_135_596_800_000),
+            ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
+        ] as [(String, Int64)])
+    func fractions(text: String, milliseconds: Int64) {
+        #expect(Timestamp(text)?.milliseconds == milliseconds)
+    }
+
+    @Test(
+        "refuses everything else",
+        arguments: [
+            "", "Z", "2026-01-15", "2026-01-15T11:34:56", "2026-01-15T11:34Z", "2026-01-15 11:34:56Z",
+            "2026-01-15T11:34:56z", "2026-01-15T11:34:56+00:00", "2026-01-15T11:34:56.Z", "2026-01-15T11:34:56.1234Z",
+            "2026-01-15T11:34:56,1Z", "2026-01-15T11:34:561Z", "2026-01-15T11:34:56.-1Z", "2026-01-15T11:34:56. 1Z",
+            "2026/01/15T11:34:56Z", "2026-01-15T11.34.56Z", "2026-1-15T11:34:56.0Z", "+026-01-15T11:34:56Z",
+            "-001-01-15T11:34:56Z", "12026-01-15T11:34:56Z", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z", "2026-01-00T00:00:00Z", "0000-01-01T00:00:00Z", "2026-01-15T24:00:00Z",
+            "2026-01-15T11:60:00Z", "2026-01-15T11:34:60Z", "２026-01-15T11:34:56Z", "2026-01-15T11:34:56.1é",
+            " 2026-01-15T11:34:56Z", "2026-01-15T11:34:56Z ", "2026-01-15T11:34:56.1ZZ",
+        ])
+    func refused(text: String) {
+        #expect(Timestamp(text) == nil)
+    }
+
     @Test("differences stop at the ends of the range")
     func differences() {
         let (low, high) = (Timestamp(milliseconds: .min), Timestamp(milliseconds: .max))

@@ -39,6 +39,17 @@ private struct LineFramer: Framer {
     }
 }
 
+/// The same, whose lines may be cut into several datagrams.
+private struct CutLineFramer: Framer {
+    private var lines = LineFramer()
+
+    var isIdle: Bool { lines.isIdle }
+    mutating func append(_ bytes: [UInt8]) { lines.append(bytes) }
+    mutating func next() -> FramerOutput<String>? { lines.next() }
+    mutating func finish() { lines.finish() }
+    mutating func endBurst() {}
+}
+
 @Suite("PushSession")
 struct PushSessionTests {
     private static let silence = Duration.milliseconds(500)
@@ -70,6 +81,15 @@ struct PushSessionTests {
         ("a push is never asked for", [.opened, .poll], []),
         ("nothing was sent", [.opened, .drained], []),
         ("bytes before the link is open", [received("x\n")], [.emit("x"), .disarm]),
+        (
+            "a boundary gives up what waits, unless the framer says otherwise",
+            [.opened, received("ab"), .boundary], [.reject(WireError(.truncated, "")), .disarm]
+        ),
+        ("a boundary with nothing waiting", [.opened, received("ab\n"), .boundary], [.disarm]),
+        (
+            "nothing is joined over a boundary", [.opened, received("ab"), .boundary, received("c\n")],
+            [.emit("c"), .disarm]
+        ),
     ]
 
     @Test("answers each event with its actions", arguments: rows.indices)
@@ -81,11 +101,24 @@ struct PushSessionTests {
         #expect(actions == expected, "\(name)")
     }
 
+    @Test("leaves it to the framer whether a message goes on behind a boundary")
+    func boundary() {
+        var session = PushSession(silence: Self.silence) { CutLineFramer() }
+        var actions: [SessionAction<String>] = []
+        for event in [.opened, Self.received("ab"), .boundary] { actions = session.handle(event) }
+        #expect(actions == [.arm(Self.silence)])
+        #expect(session.handle(Self.received("c\n")) == [.emit("abc"), .disarm])
+        // Silence ends it all the same.
+        for event in [Self.received("d"), .boundary, .timer] { actions = session.handle(event) }
+        #expect(actions == [.reject(WireError(.truncated, ""))])
+    }
+
     @Test("never sends and never touches the line")
     func listensOnly() {
         var session = PushSession(silence: Self.silence) { LineFramer() }
         let events: [SessionEvent] = [
-            .opened, .poll, Self.received("a\nb"), .drained, .timer, .poll, .closed, .opened, .timer, .closed,
+            .opened, .poll, Self.received("a\nb"), .boundary, .drained, .timer, .poll, .closed, .opened, .timer,
+            .closed,
         ]
         for action in events.flatMap({ session.handle($0) }) {
             switch action {
