@@ -120,10 +120,10 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "MeteringTests",
-            dependencies: ["Metering", "Configuration", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
+            dependencies: ["Metering", "Configuration", "IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
-            name: "ConfigurationTests", dependencies: ["Configuration", "Metering", "OBIS", "Wire"],
+            name: "ConfigurationTests", dependencies: ["Configuration", "IEC62056", "Metering", "OBIS", "Wire"],
             swiftSettings: testing),
         .testTarget(
             name: "TransportTests",
