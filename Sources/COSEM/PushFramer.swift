@@ -186,7 +186,7 @@ struct PushFramer: Framer {
     // MARK: Messages without frames
 
     private func startsMessage(at index: Int) -> Bool {
-        startsBareMessage(at: index) || (buffer[index] == 0 && buffer[index + 1] == 1)
+        startsBareMessage(at: index) || (buffer[index] == 0 && (buffer[index + 1] ?? 1) == 1)
     }
 
     private func startsBareMessage(at index: Int) -> Bool {
