@@ -54,9 +54,9 @@ public struct PushDecoder: Framer {
         isFinishing = true
     }
 
-    /// The blocks of one message may come in several datagrams.
+    /// The frames and blocks of one message may come in several datagrams.
     public mutating func endBurst() {
-        framer.finish()
+        framer.endBurst()
     }
 
     private mutating func popOutput() -> FramerOutput<Telegram>? {
