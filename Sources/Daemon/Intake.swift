@@ -1,4 +1,5 @@
 import Configuration
+import Crypto
 import Metering
 import OBIS
 
@@ -53,15 +54,13 @@ extension Telegram {
         return telegram
     }
 
-    /// Everything that a device says, as one text: equal as long as nothing changes. It is kept in the journal, so
+    /// The digest of everything that a device says: equal as long as nothing changes. It is kept in the journal, so
     /// that a restart is no change.
     var fingerprint: [UInt8] {
         var text = "\(meter.id ?? "")|\(meterTime?.description ?? "")"
         for register in registers {
             text += "|\(register.code ?? "")=\(register.value) \(register.time?.description ?? "")"
         }
-        return Array(text.utf8.prefix(Self.longestFingerprint))
+        return Array(SHA256.hash(data: Array(text.utf8)))
     }
-
-    private static let longestFingerprint = 4096
 }
