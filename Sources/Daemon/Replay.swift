@@ -143,32 +143,35 @@ public struct Replay: Sendable {
             }
         }
 
-        /// Pieces further apart than this belong to no common message.
-        private static let silence = Duration.seconds(2)
-
         func play() async {
             guard let meterProtocol = ProtocolRegistry.named(replay.meter.protocolName) else { return }
-            let settings = replay.meter.settings
-            // Whether the meter was asked or not: what it said is decoded.
-            var session = PushSession(silence: Self.silence) { AnyFramer(meterProtocol.makeDecoder(settings)) }
+            // Whether the meter was asked or not: what it said is decoded, as strictly as on its line.
+            var session = meterProtocol.makeListener(replay.meter.settings)
             var last: Timestamp?
+            var armed: Duration?
             _ = session.handle(.opened)
-            for piece in replay.capture.pieces where !piece.isSent {
+            for piece in replay.capture.pieces {
                 let pause =
                     last.map { Duration.milliseconds(Timestamp.milliseconds(from: $0, to: piece.time)) } ?? .zero
                 if replay.speed == .real, pause > .zero {
                     guard (try? await Task.sleep(for: pause)) != nil else { return }
                 }
-                if let last, pause > Self.silence { await take(session.handle(.timer), at: last) }
-                await take(session.handle(.received(piece.bytes)), at: piece.time)
-                if piece.endsBurst { await take(session.handle(.boundary), at: piece.time) }
+                if let last, let silence = armed, pause > silence {
+                    armed = nil
+                    await take(session.handle(.timer), at: last, &armed)
+                }
+                if !piece.isSent { await take(session.handle(.received(piece.bytes)), at: piece.time, &armed) }
+                if piece.endsBurst { await take(session.handle(.boundary), at: piece.time, &armed) }
                 last = piece.time
                 if Task.isCancelled { return }
             }
-            if let last { await take(session.handle(.closed), at: last) }
+            if let last { await take(session.handle(.closed), at: last, &armed) }
         }
 
-        private func take(_ actions: [SessionAction<Telegram>], at time: Timestamp) async {
+        /// - Parameter armed: the silence that the session waits for.
+        private func take(
+            _ actions: [SessionAction<Telegram>], at time: Timestamp, _ armed: inout Duration?
+        ) async {
             for action in actions {
                 switch action {
                 case .emit(let telegram):
@@ -178,24 +181,11 @@ public struct Replay: Sendable {
                     state.withLock { $0.rejected[error.code.rawValue, default: 0] += 1 }
                     replay.logger.warning("A message was dropped: \(error.message).", metadata: ["time": "\(time)"])
                 case .noise(let count): state.withLock { $0.noise += count }
-                case .send, .setLine, .arm, .disarm, .finished: break
+                case .arm(let silence): armed = silence
+                case .disarm: armed = nil
+                case .send, .setLine, .finished: break
                 }
             }
         }
     }
-}
-
-/// A decoder of any protocol as one type.
-private struct AnyFramer: Framer {
-    private var base: any Framer<Telegram>
-
-    init(_ base: any Framer<Telegram>) {
-        self.base = base
-    }
-
-    var isIdle: Bool { base.isIdle }
-    mutating func append(_ bytes: [UInt8]) { base.append(bytes) }
-    mutating func next() -> FramerOutput<Telegram>? { base.next() }
-    mutating func finish() { base.finish() }
-    mutating func endBurst() { base.endBurst() }
 }

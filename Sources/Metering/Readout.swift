@@ -32,11 +32,15 @@ extension MeterProtocol {
         needsLine: { $0.mode == .d ? nil : ReadoutSession.Settings($0, line: nil).needsLineChanges },
         makeDecoder: { _ in ReadoutDecoder() },
         makeSession: { settings in
-            guard settings.mode != .d else {
-                return PushSession(silence: .seconds(1)) { ReadoutDecoder(source: .line) }
-            }
+            guard settings.mode != .d else { return listener(silence: .seconds(1)) }
             return ReadoutSession(settings: ReadoutSession.Settings(settings, line: settings.line))
-        })
+        },
+        // A meter that is asked takes up to two seconds between its identification and its readout.
+        makeListener: { settings in listener(silence: .seconds(settings.mode == .d ? 1 : 3)) })
+
+    @Sendable private static func listener(silence: Duration) -> PushSession<ReadoutDecoder> {
+        PushSession(silence: silence) { ReadoutDecoder(source: .line) }
+    }
 }
 
 extension ReadoutSession.Settings {
