@@ -26,8 +26,9 @@ struct Intake: Sendable {
 
     /// Returns when the readings are in the journal, or when it is known that they cannot be.
     func accept(_ telegram: Telegram, capturedAt: Timestamp) async {
-        await main.accept(telegram.withoutPrintedTimes, capturedAt: capturedAt)
-        guard !subMeters.isEmpty else { return }
+        // Behind another meter than the configured one are the devices of somebody else.
+        let isOurs = await main.accept(telegram.withoutPrintedTimes, capturedAt: capturedAt)
+        guard isOurs, !subMeters.isEmpty else { return }
         for part in split(telegram) {
             await subMeters[part.channel]?.acceptChange(part.telegram.withoutPrintedTimes, capturedAt: capturedAt)
         }
