@@ -34,6 +34,7 @@ struct LogLimiter {
         entries[key] = nil
     }
 
+    /// - Returns: whether there is any.
     private mutating func makeRoom(now: Duration) -> Bool {
         guard entries.count >= Self.capacity,
             let oldest = entries.min(by: { $0.value.lastLogged < $1.value.lastLogged })
