@@ -10,6 +10,8 @@ public struct PushDecoder: Framer {
     private var segments = SegmentAssembly()
     private var pieces = PieceAssembly()
     private var blocks = BlockAssembly()
+    /// Bytes since the last frame that belong to none.
+    private var noise = 0
     /// Findings that one frame gave more than one of.
     private var outputs: [FramerOutput<Telegram>] = []
     private var nextOutput = 0
@@ -37,7 +39,9 @@ public struct PushDecoder: Framer {
                 continue
             }
             switch output {
-            case .noise(let count): return .noise(count)
+            case .noise(let count):
+                passOver(count)
+                return .noise(count)
             case .rejected(let error, let discarded):
                 // It may have been a block: those of two messages must not be joined around it.
                 abandon()
@@ -54,10 +58,20 @@ public struct PushDecoder: Framer {
         isFinishing = true
     }
 
-    /// The blocks of one message may come in several datagrams.
+    /// The frames and blocks of one message may come in several datagrams.
     public mutating func endBurst() {
-        framer.finish()
+        framer.endBurst()
     }
+
+    /// A frame with a damaged beginning is noise: with the end of one message and the beginning of the next lost so, the
+    /// rests of both would be joined.
+    private mutating func passOver(_ count: Int) {
+        noise += count
+        if noise >= Self.shortestFrame { abandon() }
+    }
+
+    /// Of those that carry a piece of a message.
+    private static let shortestFrame = 10
 
     private mutating func popOutput() -> FramerOutput<Telegram>? {
         guard nextOutput < outputs.count else {
@@ -83,12 +97,14 @@ public struct PushDecoder: Framer {
     // MARK: Frames to messages
 
     private mutating func take(_ frame: CarrierFrame) {
+        noise = 0
         let (complete, dropped) = pieces.add(frame)
         report(dropped)
         if let complete { process(complete) }
     }
 
     private mutating func take(_ frame: HDLCFrame) {
+        noise = 0
         // Frames without information set up and end connections.
         guard !frame.information.isEmpty else { return }
         let (complete, dropped) = segments.add(frame)

@@ -59,6 +59,24 @@ struct PushFramer: Framer {
         if buffer.isEmpty || isFlagAlone { beginBurst() } else { isFinishing = true }
     }
 
+    /// A message without frame ends with its datagram. A frame goes on in the next one, since a gateway between a serial
+    /// line and a network cuts where it likes.
+    mutating func endBurst() {
+        guard !startsFrame else { return }
+        finish()
+    }
+
+    /// Whether what waits is the beginning of a frame.
+    private var startsFrame: Bool {
+        if isAtBurstStart, startsBareMessage(at: 0) { return false }
+        if buffer[0] == HDLCFrame.flag, !isFlagAlone {
+            if case .incomplete = HDLCCandidate(at: 0, in: buffer.bytes) { return true }
+        } else if let carrier = carrier(startingWith: buffer[0]) {
+            if case .incomplete = carrier.candidate(at: 0, in: buffer.bytes) { return true }
+        }
+        return false
+    }
+
     private mutating func beginBurst() {
         isFinishing = false
         isAtBurstStart = true
@@ -186,7 +204,7 @@ struct PushFramer: Framer {
     // MARK: Messages without frames
 
     private func startsMessage(at index: Int) -> Bool {
-        startsBareMessage(at: index) || (buffer[index] == 0 && buffer[index + 1] == 1)
+        startsBareMessage(at: index) || (buffer[index] == 0 && (buffer[index + 1] ?? 1) == 1)
     }
 
     private func startsBareMessage(at index: Int) -> Bool {

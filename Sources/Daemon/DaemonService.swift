@@ -31,31 +31,24 @@ public struct DaemonService: Sendable {
     ///
     /// - Throws: `JournalError` when there is no journal to begin with.
     public func run() async throws {
-        let journal = try await Journal.open(
-            path: configuration.journal.path, settings: JournalSettings(configuration.journal), logger: logger)
-        let node = await NodeIdentity.node(configured: configuration.node, journal: journal)
-        let topics = Topics(base: configuration.broker.baseTopic, node: node)
-        let client = MQTTClient(
-            settings: BrokerSettings(configuration.broker, node: node, topics: topics), logger: logger)
-        let live = LiveTopics(client: client, logger: logger)
-        let publisher = Publisher(
-            client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,
-            clock: clock, logger: logger)
-        let readers = await makeReaders(node, topics, journal, live)
+        let backbone = try await Backbone(configuration, clock: clock, logger: logger)
+        let readers = await makeReaders(backbone)
         let overseer = Overseer(
-            node: node, topics: topics, journal: journal, publisher: publisher, live: live,
-            pipelines: readers.flatMap(\.intake.pipelines), clock: clock)
+            node: backbone.node, topics: backbone.topics, journal: backbone.journal, publisher: backbone.publisher,
+            live: backbone.live, pipelines: readers.flatMap(\.intake.pipelines), clock: clock)
         let manager = ServiceManager()
         logger.notice(
             "obisd \(Self.version) reads \(readers.count) \(readers.count == 1 ? "meter" : "meters").",
-            metadata: ["node": "\(node)", "broker": "\(configuration.broker.host):\(configuration.broker.port)"])
+            metadata: [
+                "node": "\(backbone.node)", "broker": "\(configuration.broker.host):\(configuration.broker.port)",
+            ])
         // Started in this order, stopped in reverse: no reading is taken any more when the publisher says goodbye,
         // and the journal is closed last.
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
-                    .init(service: JournalKeeper(journal: journal)),
-                    .init(service: publisher),
+                    .init(service: JournalKeeper(journal: backbone.journal)),
+                    .init(service: backbone.publisher),
                     .init(service: overseer),
                     .init(service: HangUpListener(logger: logger)),
                     .init(service: ReaderGroup(readers: readers, manager: manager, logger: logger)),
@@ -66,16 +59,14 @@ public struct DaemonService: Sendable {
         logger.notice("Stopped.")
     }
 
-    private func makeReaders(
-        _ node: String, _ topics: Topics, _ journal: Journal, _ live: LiveTopics
-    ) async -> [MeterReader] {
+    private func makeReaders(_ backbone: Backbone) async -> [MeterReader] {
         var readers: [MeterReader] = []
         for meter in configuration.meters where meter.isEnabled {
             guard let meterProtocol = ProtocolRegistry.named(meter.protocolName) else { continue }
             let intake = await Intake(meter: meter) { meter, mapping in
                 await MeterPipeline(
-                    meter: meter, mapping: mapping, node: node, topics: topics, journal: journal, live: live,
-                    clock: clock, logger: logger(of: meter))
+                    meter: meter, mapping: mapping, node: backbone.node, topics: backbone.topics,
+                    journal: backbone.journal, live: backbone.live, clock: clock, logger: logger(of: meter))
             }
             readers.append(
                 MeterReader(
@@ -100,14 +91,6 @@ extension BrokerSettings {
             host: broker.host, port: broker.port, clientID: clientID, keepalive: broker.keepalive,
             version: broker.version == .v5 ? .v5 : .v311, username: broker.username, password: broker.password,
             tls: broker.tls.map { TLSSettings(caFile: $0.caFile, certificateFile: $0.certFile, keyFile: $0.keyFile) })
-    }
-}
-
-extension BrokerSettings {
-    /// Those of a daemon: with its client id and its last will.
-    init(_ broker: Broker, node: String, topics: Topics) {
-        self.init(broker, clientID: NodeIdentity.clientID(configured: broker.clientID, node: node))
-        will = MQTTMessage(topic: topics.status, payload: Array("offline".utf8), qos: 1, retain: true)
     }
 }
 

@@ -1,4 +1,5 @@
 import Configuration
+import Crypto
 import Metering
 import OBIS
 
@@ -25,8 +26,9 @@ struct Intake: Sendable {
 
     /// Returns when the readings are in the journal, or when it is known that they cannot be.
     func accept(_ telegram: Telegram, capturedAt: Timestamp) async {
-        await main.accept(telegram.withoutPrintedTimes, capturedAt: capturedAt)
-        guard !subMeters.isEmpty else { return }
+        // Behind another meter than the configured one are the devices of somebody else.
+        let isOurs = await main.accept(telegram.withoutPrintedTimes, capturedAt: capturedAt)
+        guard isOurs, !subMeters.isEmpty else { return }
         for part in split(telegram) {
             await subMeters[part.channel]?.acceptChange(part.telegram.withoutPrintedTimes, capturedAt: capturedAt)
         }
@@ -53,15 +55,13 @@ extension Telegram {
         return telegram
     }
 
-    /// Everything that a device says, as one text: equal as long as nothing changes. It is kept in the journal, so
+    /// The digest of everything that a device says: equal as long as nothing changes. It is kept in the journal, so
     /// that a restart is no change.
     var fingerprint: [UInt8] {
         var text = "\(meter.id ?? "")|\(meterTime?.description ?? "")"
         for register in registers {
             text += "|\(register.code ?? "")=\(register.value) \(register.time?.description ?? "")"
         }
-        return Array(text.utf8.prefix(Self.longestFingerprint))
+        return Array(SHA256.hash(data: Array(text.utf8)))
     }
-
-    private static let longestFingerprint = 4096
 }

@@ -8,7 +8,8 @@ struct LogLimiter {
     }
 
     static let pause = Duration.seconds(60)
-    /// Messages that are told apart; beyond, the oldest is forgotten and may be said again.
+    /// Messages that are told apart, and so the most lines of one pause. Beyond, the oldest is forgotten when it may be
+    /// said again anyway; until then a new one is held back.
     static let capacity = 64
 
     private var entries: [String: Entry] = [:]
@@ -16,7 +17,7 @@ struct LogLimiter {
     /// - Returns: how many equal messages were held back since the last one; nil when this one is held back too.
     mutating func admit(_ key: String, now: Duration) -> Int? {
         guard let entry = entries[key] else {
-            makeRoom()
+            guard makeRoom(now: now) else { return nil }
             entries[key] = Entry(lastLogged: now)
             return 0
         }
@@ -33,8 +34,13 @@ struct LogLimiter {
         entries[key] = nil
     }
 
-    private mutating func makeRoom() {
-        guard entries.count >= Self.capacity else { return }
-        if let oldest = entries.min(by: { $0.value.lastLogged < $1.value.lastLogged }) { entries[oldest.key] = nil }
+    /// - Returns: whether there is any.
+    private mutating func makeRoom(now: Duration) -> Bool {
+        guard entries.count >= Self.capacity,
+            let oldest = entries.min(by: { $0.value.lastLogged < $1.value.lastLogged })
+        else { return true }
+        guard now - oldest.value.lastLogged >= Self.pause else { return false }
+        entries[oldest.key] = nil
+        return true
     }
 }

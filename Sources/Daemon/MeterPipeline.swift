@@ -78,7 +78,10 @@ actor MeterPipeline {
 
     /// Takes a telegram that arrived at `capturedAt`. Returns when its reading is in the journal, or when it is
     /// known that it cannot be.
-    func accept(_ telegram: Telegram, capturedAt: Timestamp) async {
+    ///
+    /// - Returns: false when the reading is wrong as a whole: another meter sent it.
+    @discardableResult
+    func accept(_ telegram: Telegram, capturedAt: Timestamp) async -> Bool {
         let reading = judge(telegram, capturedAt: capturedAt)
         figures.telegrams += 1
         figures.lastReading = capturedAt
@@ -88,6 +91,7 @@ actor MeterPipeline {
         heard()
         await journalReading(reading)
         show(reading)
+        return !reading.issues.contains { $0.register == nil && $0.level == .error }
     }
 
     /// Takes what another meter's telegram says of this one, which it repeats with every telegram: a reading only when
@@ -97,7 +101,8 @@ actor MeterPipeline {
         hasHeard = true
         guard telegram.fingerprint == fingerprint else {
             fingerprint = telegram.fingerprint
-            return await accept(telegram, capturedAt: capturedAt)
+            await accept(telegram, capturedAt: capturedAt)
+            return
         }
         heard()
         state.confirm(now: clock.monotonic)

@@ -56,22 +56,13 @@ public struct Replay: Sendable {
     ///
     /// - Throws: `JournalError`, also when a running daemon has the journal.
     public func run() async throws -> Outcome {
-        let journal = try await Journal.open(
-            path: configuration.journal.path, settings: JournalSettings(configuration.journal), logger: logger)
-        let node = await NodeIdentity.node(configured: configuration.node, journal: journal)
-        let topics = Topics(base: configuration.broker.baseTopic, node: node)
-        let client = MQTTClient(
-            settings: BrokerSettings(configuration.broker, node: node, topics: topics), logger: logger)
-        let live = LiveTopics(client: client, logger: logger)
-        let publisher = Publisher(
-            client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,
-            clock: clock, logger: logger)
+        let backbone = try await Backbone(configuration, clock: clock, logger: logger)
         let player = Player(
-            replay: self, intake: await intake(node, topics, journal, live), journal: journal, publisher: publisher)
+            replay: self, intake: await intake(backbone), journal: backbone.journal, publisher: backbone.publisher)
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
-                    .init(service: JournalKeeper(journal: journal)), .init(service: publisher),
+                    .init(service: JournalKeeper(journal: backbone.journal)), .init(service: backbone.publisher),
                     .init(service: player, successTerminationBehavior: .gracefullyShutdownGroup),
                 ],
                 gracefulShutdownSignals: [.sigterm, .sigint],
@@ -87,16 +78,10 @@ public struct Replay: Sendable {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("obisd-replay-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let journal = try await Journal.open(
-            path: folder.appendingPathComponent("journal.db").path, settings: JournalSettings(), logger: logger)
-        let node = await NodeIdentity.node(configured: configuration.node, journal: journal)
-        let topics = Topics(base: configuration.broker.baseTopic, node: node)
-        let live = LiveTopics(
-            client: MQTTClient(
-                settings: BrokerSettings(configuration.broker, node: node, topics: topics), logger: logger),
-            logger: logger)
-        let player = Player(
-            replay: self, intake: await intake(node, topics, journal, live), journal: journal, publisher: nil)
+        let backbone = try await Backbone(
+            configuration, journalPath: folder.appendingPathComponent("journal.db").path, clock: clock, logger: logger)
+        let journal = backbone.journal
+        let player = Player(replay: self, intake: await intake(backbone), journal: journal, publisher: nil)
         await player.play()
         var payloads: [[UInt8]] = []
         var position: Int64 = 0
@@ -108,11 +93,11 @@ public struct Replay: Sendable {
         return (player.outcome, payloads)
     }
 
-    private func intake(_ node: String, _ topics: Topics, _ journal: Journal, _ live: LiveTopics) async -> Intake {
+    private func intake(_ backbone: Backbone) async -> Intake {
         await Intake(meter: meter) { meter, mapping in
             await MeterPipeline(
-                meter: meter, mapping: mapping, source: .replay, node: node, topics: topics, journal: journal,
-                live: live, clock: clock, logger: logger)
+                meter: meter, mapping: mapping, source: .replay, node: backbone.node, topics: backbone.topics,
+                journal: backbone.journal, live: backbone.live, clock: clock, logger: logger)
         }
     }
 
@@ -152,32 +137,35 @@ public struct Replay: Sendable {
             return backlog > publisher.figures.unrecorded
         }
 
-        /// Pieces further apart than this belong to no common message.
-        private static let silence = Duration.seconds(2)
-
         func play() async {
             guard let meterProtocol = ProtocolRegistry.named(replay.meter.protocolName) else { return }
-            let settings = replay.meter.settings
-            // Whether the meter was asked or not: what it said is decoded.
-            var session = PushSession(silence: Self.silence) { AnyFramer(meterProtocol.makeDecoder(settings)) }
+            // Whether the meter was asked or not: what it said is decoded, as strictly as on its line.
+            var session = meterProtocol.makeListener(replay.meter.settings)
             var last: Timestamp?
+            var armed: Duration?
             _ = session.handle(.opened)
-            for piece in replay.capture.pieces where !piece.isSent {
+            for piece in replay.capture.pieces {
                 let pause =
                     last.map { Duration.milliseconds(Timestamp.milliseconds(from: $0, to: piece.time)) } ?? .zero
                 if replay.speed == .real, pause > .zero {
                     guard (try? await Task.sleep(for: pause)) != nil else { return }
                 }
-                if let last, pause > Self.silence { await take(session.handle(.timer), at: last) }
-                await take(session.handle(.received(piece.bytes)), at: piece.time)
-                if piece.endsBurst { await take(session.handle(.boundary), at: piece.time) }
+                if let last, let silence = armed, pause > silence {
+                    armed = nil
+                    await take(session.handle(.timer), at: last, &armed)
+                }
+                if !piece.isSent { await take(session.handle(.received(piece.bytes)), at: piece.time, &armed) }
+                if piece.endsBurst { await take(session.handle(.boundary), at: piece.time, &armed) }
                 last = piece.time
                 if Task.isCancelled { return }
             }
-            if let last { await take(session.handle(.closed), at: last) }
+            if let last { await take(session.handle(.closed), at: last, &armed) }
         }
 
-        private func take(_ actions: [SessionAction<Telegram>], at time: Timestamp) async {
+        /// - Parameter armed: the silence that the session waits for.
+        private func take(
+            _ actions: [SessionAction<Telegram>], at time: Timestamp, _ armed: inout Duration?
+        ) async {
             for action in actions {
                 switch action {
                 case .emit(let telegram):
@@ -187,24 +175,11 @@ public struct Replay: Sendable {
                     state.withLock { $0.rejected[error.code.rawValue, default: 0] += 1 }
                     replay.logger.warning("A message was dropped: \(error.message).", metadata: ["time": "\(time)"])
                 case .noise(let count): state.withLock { $0.noise += count }
-                case .send, .setLine, .arm, .disarm, .finished: break
+                case .arm(let silence): armed = silence
+                case .disarm: armed = nil
+                case .send, .setLine, .finished: break
                 }
             }
         }
     }
-}
-
-/// A decoder of any protocol as one type.
-private struct AnyFramer: Framer {
-    private var base: any Framer<Telegram>
-
-    init(_ base: any Framer<Telegram>) {
-        self.base = base
-    }
-
-    var isIdle: Bool { base.isIdle }
-    mutating func append(_ bytes: [UInt8]) { base.append(bytes) }
-    mutating func next() -> FramerOutput<Telegram>? { base.next() }
-    mutating func finish() { base.finish() }
-    mutating func endBurst() { base.endBurst() }
 }

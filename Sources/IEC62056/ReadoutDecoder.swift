@@ -48,6 +48,9 @@ public struct ReadoutDecoder: Framer {
         isFinished = true
     }
 
+    /// A readout may be cut into several datagrams; its own end or the silence behind it ends it.
+    public mutating func endBurst() {}
+
     public mutating func next() -> FramerOutput<Telegram>? {
         while outputs.isEmpty {
             let progress = message == nil ? seek() : readMessage()

@@ -16,6 +16,8 @@ public struct LiveState: Sendable {
     private var order: [String] = []
     private var entries: [String: Entry] = [:]
     private var newest: Reading?
+    /// When the registers of the newest reading were last seen; nil where nothing of it was good.
+    private var newestSeen: Duration?
     private let mapping: NamedMapping
 
     public init(mapping: NamedMapping = NamedMapping()) {
@@ -33,17 +35,21 @@ public struct LiveState: Sendable {
     public mutating func merge(_ reading: Reading, now: Duration) -> Bool {
         // The whole reading is an error when an issue names no register.
         let unusable = Set(reading.issues.filter { $0.level == .error }.map { $0.register })
+        newestSeen = nil
         if unusable.contains(nil) { return false }
         for (register, key) in zip(reading.registers, reading.registerKeys) where !unusable.contains(key) {
             merge(register, key: key, now: now)
         }
         newest = reading
+        newestSeen = now
         return true
     }
 
-    /// The meter still says what it said: nothing grows old.
+    /// The meter still says what it said in its newest reading: nothing of that grows old.
     public mutating func confirm(now: Duration) {
-        for key in order { entries[key]?.seen = now }
+        guard let newestSeen else { return }
+        for key in order where entries[key]?.seen == newestSeen { entries[key]?.seen = now }
+        self.newestSeen = now
     }
 
     private mutating func merge(_ register: Register, key: String, now: Duration) {

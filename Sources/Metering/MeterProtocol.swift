@@ -28,6 +28,8 @@ public struct MeterProtocol: Sendable {
     public let makeDecoder: @Sendable (ProtocolSettings) -> any Framer<Telegram>
     /// The conversation with a meter.
     public let makeSession: @Sendable (ProtocolSettings) -> any Session<Telegram>
+    /// Hears what passes between a meter and whoever asks it. A meter that talks by itself has one conversation only.
+    public let makeListener: @Sendable (ProtocolSettings) -> any Session<Telegram>
 
     public init(
         name: String, summary: String, keys: Set<ProtocolKey>,
@@ -37,7 +39,8 @@ public struct MeterProtocol: Sendable {
         mapping: NamedMapping = NamedMapping(),
         subMeters: @escaping @Sendable (Telegram) -> [SubMeterTelegram] = { _ in [] },
         makeDecoder: @escaping @Sendable (ProtocolSettings) -> any Framer<Telegram>,
-        makeSession: @escaping @Sendable (ProtocolSettings) -> any Session<Telegram>
+        makeSession: @escaping @Sendable (ProtocolSettings) -> any Session<Telegram>,
+        makeListener: (@Sendable (ProtocolSettings) -> any Session<Telegram>)? = nil
     ) {
         self.name = name
         self.summary = summary
@@ -49,6 +52,7 @@ public struct MeterProtocol: Sendable {
         self.subMeters = subMeters
         self.makeDecoder = makeDecoder
         self.makeSession = makeSession
+        self.makeListener = makeListener ?? makeSession
     }
 }
 

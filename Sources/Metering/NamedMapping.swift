@@ -5,7 +5,8 @@ import OBIS
 /// Electricity matches on value groups C, D and E of the current billing period; group B differs between makers
 /// (an E450 counts energy on `1-1` and measures power on `1-0`).
 public struct NamedMapping: Sendable, Hashable {
-    /// Whether tariffs 1 and 2 of an energy make its total where the meter gives none: DSMR has just these two.
+    /// Whether tariffs 1 and 2 of an energy make its total where the meter gives neither that nor further tariffs: DSMR
+    /// has just these two.
     public var sumsTariffs: Bool
 
     public init(sumsTariffs: Bool = false) {
@@ -73,6 +74,7 @@ public struct NamedMapping: Sendable, Hashable {
         /// The total, or all of its tariffs where those are known to be all.
         func energy(_ c: UInt8) -> FixedDecimal? {
             if present.contains(ObisCode.Quantity(c: c, d: 8, e: 0)) || !sumsTariffs { return direct(c, 8) }
+            guard !present.contains(where: { $0.c == c && $0.d == 8 && $0.e > 2 }) else { return nil }
             return sum(direct(c, 8, 1), direct(c, 8, 2))
         }
         return switch field {

@@ -33,11 +33,15 @@ extension MeterProtocol {
         // A meter that talks by itself is heard from a line, and nothing of it may be missing.
         makeDecoder: { ReadoutDecoder(source: $0.mode == .d ? .line : .recording) },
         makeSession: { settings in
-            guard settings.mode != .d else {
-                return PushSession(silence: .seconds(1)) { ReadoutDecoder(source: .line) }
-            }
+            guard settings.mode != .d else { return listener(silence: .seconds(1)) }
             return ReadoutSession(settings: ReadoutSession.Settings(settings, line: settings.line))
-        })
+        },
+        // A meter that is asked takes up to two seconds between its identification and its readout.
+        makeListener: { settings in listener(silence: .seconds(settings.mode == .d ? 1 : 3)) })
+
+    @Sendable private static func listener(silence: Duration) -> PushSession<ReadoutDecoder> {
+        PushSession(silence: silence) { ReadoutDecoder(source: .line) }
+    }
 }
 
 extension ReadoutSession.Settings {

@@ -44,8 +44,10 @@ final class Doorkeeper: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let connection = unwrapInboundIn(data)
-        guard let source = connection.remoteAddress, networks.contain(source) else {
-            refused.count(connection.remoteAddress)
+        // Nobody knows any more whose a connection was that is gone already.
+        let source = connection.remoteAddress
+        guard let source, networks.contain(source) else {
+            if let source { refused.count(source) }
             connection.close(promise: nil)
             context.read()
             return
