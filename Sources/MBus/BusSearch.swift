@@ -26,7 +26,8 @@ public struct BusSearch: Sendable, Hashable, Codable {
     public struct Found: Sendable, Hashable, Codable {
         /// The address that its answer carries.
         public var primary: UInt8?
-        /// As text, `12345678/LGZ/02/04`; nil for a fixed structure, which has only the identification.
+        /// As text, `12345678/LGZ/02/04`; for a fixed structure only its identification, and nil where it was found by its
+        /// primary address.
         public var secondary: String?
         public var identification: String?
         public var medium: String?
@@ -39,7 +40,7 @@ public struct BusSearch: Sendable, Hashable, Codable {
             return (primary == nil) != (other.primary == nil) && (isIncomplete || other.isIncomplete)
         }
 
-        private var isIncomplete: Bool { secondary?.contains("/FFFF") ?? true }
+        private var isIncomplete: Bool { secondary?.contains("/") != true }
 
         public init(primary: UInt8?, secondary: String?, identification: String?, medium: String?) {
             self.primary = primary
@@ -59,9 +60,11 @@ public struct BusSearch: Sendable, Hashable, Codable {
     public private(set) var unresolved: [String] = []
     public private(set) var asked = 0
 
-    /// A bus has at most 250 slaves. So many collisions mean one that answers whatever is asked.
-    static let mostCollisions = 400
-    private var collisions = 0
+    /// Half of the slaves that a bus can have: so many beginnings of one length are shared by two of them at most. More
+    /// mean one that answers whatever is asked.
+    private static let mostCollisions = 125
+    /// How many beginnings of each length were shared.
+    private var collisions = Array(repeating: 0, count: BusSearch.length + 1)
     /// The search of secondary addresses was given up.
     public private(set) var isGivenUp = false
 
@@ -118,8 +121,8 @@ public struct BusSearch: Sendable, Hashable, Codable {
     }
 
     private mutating func split(_ beginning: [UInt8]) {
-        collisions += 1
-        guard collisions <= Self.mostCollisions else {
+        collisions[beginning.count] += 1
+        guard collisions[beginning.count] <= Self.mostCollisions else {
             isGivenUp = true
             beginnings = []
             return

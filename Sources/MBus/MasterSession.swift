@@ -123,7 +123,8 @@ extension MasterSession {
         case .waiting, .sending:
             answer.append(bytes)
             guard case .waiting(let step) = state else { return }
-            // A whole frame needs no silence behind it.
+            // A whole frame needs no silence behind it, and a line that never falls silent has none.
+            if answer.isOverlong { return judge(step) }
             if case .request = step, answer.frame != nil { return judge(step) }
             // Nothing but the echo of the request: the slave has all of its time.
             actions.append(.arm(answer.isEmpty ? times.firstByte : times.gap))
@@ -216,7 +217,7 @@ extension MasterSession {
         guard settings.isSearch else { return begin(.request(frameCountBit: true)) }
         switch answer.acknowledgement {
         case .one: begin(.request(frameCountBit: true))
-        case .none: give(up: .reset, because: WireError(.timeout, "no meter answers at \(name)"))
+        case .none: retry(.reset, after: WireError(.timeout, "no meter answers at \(name)"))
         case .several: give(up: .reset, because: WireError(.framing, "several meters answer at \(name)"))
         }
     }
@@ -258,10 +259,13 @@ extension MasterSession {
 
     private mutating func take(_ response: MeterResponse, _ bit: Bool) {
         telegrams += 1
+        var part = response.telegram
+        // The mark that more follows is no record by itself.
+        if response.moreRecordsFollow, part.registers.last?.value == .text("") { part.registers.removeLast() }
         if telegram == nil {
-            telegram = response.telegram
+            telegram = part
         } else {
-            telegram?.append(response.telegram)
+            telegram?.append(part)
         }
         guard response.moreRecordsFollow else { return finish() }
         guard telegrams < Limits.mbusTelegrams else {
@@ -290,16 +294,12 @@ extension MasterSession {
             telegram.warnings.append("The rest of the meter's telegrams is missing: \(error.message).")
             self.telegram = telegram
         }
-        finish()
+        if step == .select, error.code == .timeout { conclude() } else { finish() }
     }
 
     private mutating func finish() {
         // A slave that stays selected would answer for the next one.
-        if case .secondary = settings.address, failure?.code != .timeout || telegram != nil {
-            begin(.deselect)
-        } else {
-            conclude()
-        }
+        if case .secondary = settings.address { begin(.deselect) } else { conclude() }
     }
 
     private mutating func conclude() {

@@ -20,9 +20,15 @@ struct SlaveAnswer {
     /// Whether nothing came but echo.
     var isEmpty: Bool { buffer.isEmpty && acknowledgements == 0 && noise == 0 && frame == nil && damage == nil }
 
+    private var received = 0
+    private static let longest = 4 * LongFrame.longest
+
+    /// No answer, with the echo before it, is longer than two frames: a line that never stops gives none.
+    var isOverlong: Bool { received > Self.longest }
+
     mutating func append(_ bytes: [UInt8]) {
-        // No answer is longer than two frames; a line that never stops is no answer.
-        guard buffer.count + bytes.count <= 4 * LongFrame.longest else {
+        received = min(received + bytes.count, Limits.linkBuffer)
+        guard !isOverlong else {
             noise += buffer.count + bytes.count
             buffer.consume(buffer.count)
             return

@@ -12,24 +12,28 @@ public final class SharedLine: Sendable {
     private let base: any LinkOpening
     private let state = Mutex(State())
 
-    private struct State {
+    fileprivate struct State {
         var connection: Task<Connection, any Error>?
-        var members: Set<ObjectIdentifier> = []
+        /// Counts connections: what an old one still says is not meant for the members of the next.
+        var generation = 0
+        /// The end of the connection before, which may hold the port until then.
+        var closing: Task<Void, Never>?
         var feeds: [ObjectIdentifier: LinkFeed] = [:]
         /// Who has the turn.
         var holder: ObjectIdentifier?
         /// Who waits for it, the first one first.
         var queue: [Waiter] = []
+        /// Nil where nobody knows.
         var line: LineSettings?
     }
 
-    private struct Waiter {
+    fileprivate struct Waiter {
         let member: ObjectIdentifier
         let wake: CheckedContinuation<Bool, Never>
     }
 
     /// The real link and the task that reads it.
-    private final class Connection: Sendable {
+    fileprivate final class Connection: Sendable {
         let link: any Link
         let pump: Task<Void, Never>
 
@@ -44,6 +48,11 @@ public final class SharedLine: Sendable {
         self.base = base
     }
 
+    /// How many have joined or are about to.
+    var members: Int { state.withLock { $0.feeds.count } }
+    /// How many wait for their turn.
+    var waiting: Int { state.withLock { $0.queue.count } }
+
     /// Joins, and opens the connection if nobody has.
     func open(options: LinkOptions, logger: Logger) async throws(TransportError) -> any Link {
         let member = SharedLink(line: self)
@@ -51,7 +60,12 @@ public final class SharedLine: Sendable {
         let task = state.withLock { state in
             state.feeds[id] = member.feed
             if let connection = state.connection { return connection }
-            let connection = Task { try await self.connect(options: options, logger: logger) }
+            state.generation += 1
+            let (generation, closing) = (state.generation, state.closing)
+            let connection = Task {
+                await closing?.value
+                return try await self.connect(generation, options: options, logger: logger)
+            }
             state.connection = connection
             state.line = endpoint.line
             return connection
@@ -68,15 +82,15 @@ public final class SharedLine: Sendable {
         return member
     }
 
-    private func connect(options: LinkOptions, logger: Logger) async throws -> Connection {
+    private func connect(_ generation: Int, options: LinkOptions, logger: Logger) async throws -> Connection {
         let link = try await base.open(endpoint, options: options, logger: logger)
         let pump = Task { [weak self] in
             var iterator = link.inbound.makeAsyncIterator()
             do throws(TransportError) {
-                while let input = try await iterator.next() { self?.deliver(input) }
-                self?.lost(nil)
+                while let input = try await iterator.next() { self?.deliver(input, generation) }
+                self?.lost(generation, nil)
             } catch {
-                self?.lost(error)
+                self?.lost(generation, error)
             }
         }
         return Connection(link: link, pump: pump)
@@ -85,18 +99,21 @@ public final class SharedLine: Sendable {
     // MARK: Bytes
 
     /// What comes while nobody has the turn belongs to nobody: an answer that is too late.
-    private func deliver(_ input: LinkInput) {
-        let feed = state.withLock { state in state.holder.flatMap { state.feeds[$0] } }
+    private func deliver(_ input: LinkInput, _ generation: Int) {
+        let feed = state.withLock { state in
+            state.generation == generation ? state.holder.flatMap { state.feeds[$0] } : nil
+        }
         feed?.push(input.bytes, at: input.arrivedAt, endsBurst: input.endsBurst)
     }
 
-    private func lost(_ error: TransportError?) {
-        let (feeds, queue) = state.withLock { state in
+    private func lost(_ generation: Int, _ error: TransportError?) {
+        let (feeds, queue) = state.withLock { state -> ([LinkFeed], [Waiter]) in
+            guard state.generation == generation, state.connection != nil else { return ([], []) }
             defer {
                 state.feeds = [:]
                 state.queue = []
                 state.holder = nil
-                state.connection = nil
+                state.closeConnection()
             }
             return (Array(state.feeds.values), state.queue)
         }
@@ -112,12 +129,11 @@ public final class SharedLine: Sendable {
     }
 
     fileprivate func setLine(_ line: LineSettings, from member: ObjectIdentifier) async throws(TransportError) {
-        let isNew = state.withLock { state in
-            guard state.holder == member, state.line != nil, state.line != line else { return false }
-            state.line = line
-            return true
-        }
-        if isNew { try await connection().link.setLine(line) }
+        guard endpoint.line != nil, state.withLock({ $0.holder == member && $0.line != line }) else { return }
+        // A change that fails leaves the port at one or the other.
+        state.withLock { $0.line = nil }
+        try await connection().link.setLine(line)
+        state.withLock { $0.line = line }
     }
 
     private func connection() async throws(TransportError) -> Connection {
@@ -172,15 +188,27 @@ public final class SharedLine: Sendable {
     fileprivate func leave(_ member: ObjectIdentifier) async {
         leaveQueue(member)
         endTurn(member)
-        let connection = state.withLock { state -> Task<Connection, any Error>? in
+        let closing = state.withLock { state -> Task<Void, Never>? in
             state.feeds[member] = nil
-            guard state.feeds.isEmpty else { return nil }
-            defer { state.connection = nil }
-            return state.connection
+            return state.feeds.isEmpty ? state.closeConnection() : nil
         }
-        guard let connection, let open = try? await connection.value else { return }
-        open.pump.cancel()
-        await open.link.close()
+        await closing?.value
+    }
+}
+
+extension SharedLine.State {
+    /// - Returns: what ends when the port is free; nil where none was open.
+    @discardableResult
+    fileprivate mutating func closeConnection() -> Task<Void, Never>? {
+        guard let connection else { return nil }
+        self.connection = nil
+        let closing = Task {
+            guard let open = try? await connection.value else { return }
+            open.pump.cancel()
+            await open.link.close()
+        }
+        self.closing = closing
+        return closing
     }
 }
 

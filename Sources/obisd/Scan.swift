@@ -174,6 +174,9 @@ extension BusSearch.Found {
         var secondary: String?
         if let id = meter.id, let maker = meter.manufacturer, let version = meter.version.flatMap({ UInt8($0) }) {
             secondary = "\(id)/\(maker)/\(Hex.string([version]).uppercased())"
+        } else if case .secondary = probe {
+            // A fixed structure names no maker.
+            secondary = meter.id
         }
         self.init(probe, secondary: secondary, identification: meter.id, medium: meter.medium?.rawValue)
     }

@@ -329,7 +329,7 @@ struct FileTests {
 
     static let exampleNames = [
         "dlms-push", "dlms-push-encrypted", "dlms-push-mbus", "dlms-push-network", "dsmr-p1", "iec62056-21",
-        "iec62056-21-modes", "sml",
+        "iec62056-21-modes", "mbus", "sml",
     ]
 
     @Test("every file below etc loads without an error or a warning", arguments: exampleNames)
@@ -376,7 +376,7 @@ struct FileTests {
     func documentation() throws {
         let text = try String(contentsOf: checkout.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
         let blocks = text.components(separatedBy: "```yaml\n").dropFirst().map { $0.components(separatedBy: "```")[0] }
-        #expect(blocks.count == 7)
+        #expect(blocks.count == 8)
         let files = FakeFiles(texts: ["obisd.d/a.yaml": ""], anything: "00112233445566778899aabbccddeeff")
         let loader = ConfigurationLoader(
             protocols: ProtocolRegistry.all, files: files, credentialsDirectory: "/run/x")
@@ -388,7 +388,8 @@ struct FileTests {
     func documentedKeys() throws {
         let text = try String(contentsOf: checkout.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
         let places = [
-            "x: 1", "broker: {x: 1}", "broker: {tls: {x: 1}}", "home_assistant: {x: 1}", "journal: {x: 1}",
+            "x: 1", "buses: [{x: 1}]", "broker: {x: 1}", "broker: {tls: {x: 1}}", "home_assistant: {x: 1}",
+            "journal: {x: 1}",
             meter("x: 1"), meter("limits: {x: 1}"), "profiles: {p: {x: 1}}", "profiles: {p: {lists: [{x: 1}]}}",
             "meters: [{id: m, protocol: dlms-push, transport: {x: 1}}]",
             meter("sub_meters: [{x: 1}]", protocol: "dsmr-p1"),

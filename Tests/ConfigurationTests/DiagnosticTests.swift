@@ -124,7 +124,8 @@ struct DiagnosticTests {
                 meter("", protocol: "dlms-pusch"), "3:15", "meters[0].protocol", "no protocol",
                 "did you mean dlms-push?"),
             Refusal(meter("", protocol: "modbus"), "3:15", "meters[0].protocol", "dlms-push, iec62056-21"),
-            Refusal(meter("", protocol: "mbus"), "3:15", "meters[0].protocol", "not supported yet by this version"),
+            Refusal(
+                meter("", protocol: "dlms-client"), "3:15", "meters[0].protocol", "not supported yet by this version"),
             Refusal(meter("enabled: maybe"), "5:14", "meters[0].enabled", "truth value", "true or false"),
             Refusal(
                 meter("profile: lg-e45"), "5:14", "meters[0].profile", "no profile `lg-e45`", "did you mean lg-e450?"),
@@ -221,10 +222,8 @@ struct DiagnosticTests {
     @Test(
         "in keys that a later version will understand",
         arguments: [
-            Refusal("buses: []", "1:1", "buses", "not supported yet by this version", "leave the key out"),
             Refusal(meter("record: {every: 10s}"), "5:5", "meters[0].record", "not supported yet by this version"),
             Refusal(meter("anomalies: {unexpected_export: off}"), "5:5", "meters[0].anomalies", "not supported yet"),
-            Refusal(meter("bus: house"), "5:5", "meters[0].bus", "not supported yet"),
         ])
     func later(_ refusal: Refusal) { check(refusal) }
 

@@ -1,5 +1,6 @@
 import Configuration
 import IEC62056
+import MBus
 import MeterSimulator
 import Metering
 import OBIS
@@ -35,7 +36,7 @@ struct Recording: Sendable, CustomStringConvertible {
 
 /// What the simulator says in each protocol. A protocol without an entry fails the conformance suite.
 enum Recordings {
-    static let all: [Recording] = pushes + carriers + readouts + telegrams + files
+    static let all: [Recording] = pushes + carriers + readouts + telegrams + files + answers
 
     // MARK: Pushes
 
@@ -108,6 +109,26 @@ enum Recordings {
         return Recording(
             protocolName: "sml", name: maker, settings: ProtocolSettings(),
             bytes: meter.push(Household(seed: 7), time: MeterTime(localSeconds: 1_768_480_496)))
+    }
+
+    // MARK: M-Bus
+
+    private static let answers: [Recording] =
+        MBusSlave.Kind.allCases.flatMap { kind in
+            MBusSlave.Structure.allCases.map { answer(.init(kind: kind, structure: $0)) }
+        } + [answer(.init(kind: .electricity, telegrams: 3))]
+
+    /// The answer to one request of a master.
+    static func answer(_ configuration: MBusSlave.Configuration) -> Recording {
+        var slave = MBusSlave(configuration: configuration)
+        let request = ShortFrame.requestData(configuration.address, frameCountBit: true).encoded()
+        let answers = slave.receive(
+            request, house: Household(seed: 7), time: MeterTime(localSeconds: 1_768_480_496))
+        return Recording(
+            protocolName: "mbus",
+            name:
+                "\(configuration.kind) \(configuration.structure)\(configuration.telegrams > 1 ? " in telegrams" : "")",
+            settings: ProtocolSettings(), bytes: answers.flatMap { $0 })
     }
 
     // MARK: Readouts
