@@ -35,6 +35,9 @@ public struct MBusDecoder: Framer {
         isFinishing = true
     }
 
+    /// A frame says itself where it ends, and a gateway cuts where it likes.
+    public mutating func endBurst() {}
+
     public mutating func next() -> FramerOutput<Telegram>? {
         while !buffer.isEmpty {
             switch step() {

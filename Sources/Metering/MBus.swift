@@ -21,6 +21,9 @@ extension MeterProtocol {
                 settings: MasterSession.Settings(
                     address: settings.slave ?? .primary(LinkAddress.allAnswer), line: line,
                     baud: settings.maximumBaud, decipher: settings.encryptionKey.map(Decipher.cbc)))
+        },
+        makeListener: { settings in
+            PushSession(silence: .seconds(3)) { MBusDecoder(decipher: settings.encryptionKey.map(Decipher.cbc)) }
         })
 }
 

@@ -114,7 +114,8 @@ struct ProtocolKeyTests {
     /// A value of each key, and the column at which it begins.
     private static let keys: [(key: ProtocolKey, line: String, column: Int)] = [
         (.profile, "profile: lg-e450", 14), (.encryptionKey, "encryption_key_file: key", 26),
-        (.authenticationKey, "authentication_key_file: key", 30), (.address, "address: 1", 14), (.mode, "mode: c", 11),
+        (.authenticationKey, "authentication_key_file: key", 30), (.address, "address: 1", 14),
+        (.secondary, "secondary: \"12345678\"", 16), (.mode, "mode: c", 11),
         (.baud, "baud: 9600", 11), (.wakeUp, "wake_up: true", 14), (.crc, "crc: arc", 10),
         (.subMeters, "sub_meters: []", 17),
     ]
@@ -127,8 +128,10 @@ struct ProtocolKeyTests {
         #expect(!foreign.isEmpty)
         for (_, line, column) in foreign {
             let key = line.prefix { $0 != ":" }
+            // Whom the master of a bus asks has to be said.
+            let address = name == "mbus" ? "\naddress: 1" : ""
             Refusal(
-                meter(line, protocol: name), "5:\(column)", "meters[0].\(key)",
+                meter(line + address, protocol: name), "5:\(column)", "meters[0].\(key)",
                 "has no meaning for the protocol \(name)", "leave the key out"
             ).check(Self.loader)
         }

@@ -14,10 +14,8 @@ struct CutIntoDatagramsTests {
 
     private static func telegrams(_ recording: Recording, _ events: [SessionEvent]) throws -> [Telegram] {
         let meterProtocol = try #require(ProtocolRegistry.named(recording.protocolName))
-        var settings = recording.settings
         // Of a meter that is asked the session cuts the bytes itself.
-        if meterProtocol.isPolled(settings) { settings.mode = .d }
-        var session = meterProtocol.makeSession(settings)
+        var session = meterProtocol.makeListener(recording.settings)
         return events.flatMap { session.handle($0) }.compactMap { action in
             if case .emit(let telegram) = action { telegram } else { nil }
         }
