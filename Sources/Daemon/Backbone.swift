@@ -12,10 +12,13 @@ struct Backbone: Sendable {
     let live: LiveTopics
     let publisher: Publisher
 
-    /// - Parameter path: of the journal; nil for the configured one.
+    /// - Parameters:
+    ///   - path: of the journal; nil for the configured one.
+    ///   - isDaemon: whether subscribers are told that the daemon is there.
     /// - Throws: `JournalError` when there is no journal to begin with.
     init(
-        _ configuration: Configuration, journalPath path: String? = nil, clock: any HostClock, logger: Logger
+        _ configuration: Configuration, journalPath path: String? = nil, isDaemon: Bool = true,
+        clock: any HostClock, logger: Logger
     ) async throws {
         journal = try await Journal.open(
             path: path ?? configuration.journal.path, settings: JournalSettings(configuration.journal), logger: logger)
@@ -29,6 +32,6 @@ struct Backbone: Sendable {
         live = LiveTopics(client: client, logger: logger)
         publisher = Publisher(
             client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,
-            clock: clock, logger: logger)
+            announcesDaemon: isDaemon, clock: clock, logger: logger)
     }
 }

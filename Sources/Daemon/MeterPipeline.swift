@@ -61,7 +61,7 @@ actor MeterPipeline {
             interval: meter.interval ?? Schedule.longestPause(of: meter.times.map(\.minutesSinceMidnight)))
         fingerprint = await Self.stored(Self.fingerprintKey, of: meter, source, journal)
         validator = Validator(
-            limits: InstallationLimits(meter.limits), serial: meter.serial,
+            limits: InstallationLimits(meter.limits), serial: meter.serial, protection: DemandedProtection(of: meter),
             state: await Self.stored(Self.stateKey, of: meter, source, journal).flatMap(ValidatorState.init(stored:))
                 ?? ValidatorState())
         if source == .live { live.set(topics.availability(meter.id), "offline") }
@@ -275,6 +275,20 @@ struct MeterFigures: Sendable {
     var device: String?
     /// Why the line is not open; nil while it is.
     var linkError: String?
+}
+
+extension DemandedProtection {
+    /// Behind an open port an address is no proof, and the keys are the only one. On a line, meters mix plain and
+    /// ciphered messages, and who is on it is at the meter.
+    fileprivate init(of meter: Meter) {
+        switch meter.endpoint {
+        case .listen, .udp:
+            self =
+                meter.settings.authenticationKey != nil
+                ? .authenticated : meter.settings.encryptionKey != nil ? .encrypted : .none
+        case .serial, .tcp, .rfc2217, .file: self = .none
+        }
+    }
 }
 
 extension InstallationLimits {

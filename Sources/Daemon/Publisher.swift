@@ -34,19 +34,22 @@ final class Publisher: Service {
     private let live: LiveTopics
     private let topics: Topics
     private let drainRate: Broker.DrainRate
+    /// Whether the topic `status` is the daemon's own: a replay is no daemon that is online.
+    private let announcesDaemon: Bool
     private let logger: Logger
     private let clock: any HostClock
     private let state = Mutex(PublisherFigures())
 
     init(
         client: MQTTClient, journal: Journal, live: LiveTopics, topics: Topics, drainRate: Broker.DrainRate,
-        clock: any HostClock, logger: Logger
+        announcesDaemon: Bool = true, clock: any HostClock, logger: Logger
     ) {
         self.client = client
         self.journal = journal
         self.live = live
         self.topics = topics
         self.drainRate = drainRate
+        self.announcesDaemon = announcesDaemon
         self.clock = clock
         self.logger = logger
     }
@@ -55,7 +58,7 @@ final class Publisher: Service {
 
     func run() async throws {
         let cursor = try await journal.cursor(of: Self.outlet)
-        live.set(topics.status, "online")
+        if announcesDaemon { live.set(topics.status, "online") }
         try client.start()
         let (events, sink) = AsyncStream.makeStream(of: Event.self)
         await withGracefulShutdownHandler {
@@ -226,7 +229,8 @@ final class Publisher: Service {
 
     /// Says goodbye, hears what was still acknowledged, and records it.
     private func finish(_ queue: inout PublishQueue, _ events: AsyncStream<Event>) async {
-        await client.stop(farewell: MQTTMessage(topic: topics.status, payload: Array("offline".utf8), retain: true))
+        let farewell = MQTTMessage(topic: topics.status, payload: Array("offline".utf8), retain: true)
+        await client.stop(farewell: announcesDaemon ? farewell : nil)
         var iterator = events.makeAsyncIterator()
         while !queue.isQuiet, let event = await iterator.next() {
             switch event {

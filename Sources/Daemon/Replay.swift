@@ -56,7 +56,7 @@ public struct Replay: Sendable {
     ///
     /// - Throws: `JournalError`, also when a running daemon has the journal.
     public func run() async throws -> Outcome {
-        let backbone = try await Backbone(configuration, clock: clock, logger: logger)
+        let backbone = try await Backbone(configuration, isDaemon: false, clock: clock, logger: logger)
         let player = Player(
             replay: self, intake: await intake(backbone), journal: backbone.journal, publisher: backbone.publisher)
         let group = ServiceGroup(
@@ -79,7 +79,8 @@ public struct Replay: Sendable {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let backbone = try await Backbone(
-            configuration, journalPath: folder.appendingPathComponent("journal.db").path, clock: clock, logger: logger)
+            configuration, journalPath: folder.appendingPathComponent("journal.db").path, isDaemon: false, clock: clock,
+            logger: logger)
         let journal = backbone.journal
         let player = Player(replay: self, intake: await intake(backbone), journal: journal, publisher: nil)
         await player.play()

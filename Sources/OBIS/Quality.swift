@@ -40,6 +40,8 @@ public struct QualityIssue: Hashable, Sendable {
         case telegram
         /// The ciphered message counter did not rise.
         case invocationCounter = "invocation-counter"
+        /// It came over a network without the protection for which keys are configured.
+        case unprotected
     }
 
     public init(register: String?, level: Quality, code: Code, text: String) {

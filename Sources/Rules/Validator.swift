@@ -38,6 +38,11 @@ public struct ValidatorState: Sendable, Hashable {
     }
 }
 
+/// What a message must be that comes over a network: whoever reaches the port could have sent another one.
+public enum DemandedProtection: String, Sendable, Hashable {
+    case none, encrypted, authenticated
+}
+
 /// Judges telegrams: `good`, `warning` or `error` for each value, with the reason. Throws nothing away.
 public struct Validator: Sendable {
     /// So many readings in a row below the last one are not a damaged value: the counter was exchanged or
@@ -50,15 +55,17 @@ public struct Validator: Sendable {
 
     private let plausibility: Plausibility
     private let serial: String?
+    private let protection: DemandedProtection
     public private(set) var state: ValidatorState
 
     /// - Parameter serial: the number of the meter that is expected here; nil accepts any.
     public init(
         limits: InstallationLimits = InstallationLimits(), serial: String? = nil,
-        state: ValidatorState = ValidatorState()
+        protection: DemandedProtection = .none, state: ValidatorState = ValidatorState()
     ) {
         plausibility = Plausibility(limits: limits)
         self.serial = serial
+        self.protection = protection
         self.state = state
     }
 
@@ -68,6 +75,7 @@ public struct Validator: Sendable {
     public mutating func issues(of telegram: Telegram, keys: [String]) -> [QualityIssue] {
         var issues = telegram.warnings.map { QualityIssue(register: nil, level: .warning, code: .telegram, text: $0) }
         let isExpected = checkIdentity(telegram, &issues)
+        checkProtection(telegram, &issues)
         checkInvocationCounter(telegram, &issues)
         if telegram.meterTime?.isDoubtful == true {
             issues.append(
@@ -99,6 +107,21 @@ public struct Validator: Sendable {
         if let known = state.devices[list], known != id { state.counters = [:] }
         if state.devices[list] != nil || state.devices.count < Self.rememberedLists { state.devices[list] = id }
         return true
+    }
+
+    private func checkProtection(_ telegram: Telegram, _ issues: inout [QualityIssue]) {
+        let isMet =
+            switch protection {
+            case .none: true
+            case .encrypted: telegram.ciphering != nil
+            case .authenticated: telegram.ciphering?.isAuthenticated == true
+            }
+        guard !isMet else { return }
+        issues.append(
+            QualityIssue(
+                register: nil, level: .error, code: .unprotected,
+                text: "the message came over a network and is not \(protection.rawValue), although a key for that is "
+                    + "configured: anybody could have sent it"))
     }
 
     private mutating func checkInvocationCounter(_ telegram: Telegram, _ issues: inout [QualityIssue]) {
@@ -143,7 +166,7 @@ public struct Validator: Sendable {
 
     /// In the base unit, since lists of one meter and profiles may state the same counter in another one.
     private static func comparable(_ number: FixedDecimal, _ unit: Unit?) -> FixedDecimal {
-        for base in [Unit.wattHour, .varHour, .voltAmpereHour] {
+        for base in [Unit.wattHour, .varHour, .voltAmpereHour, .litre, .joule] {
             if let value = unit?.convert(number, to: base) { return value }
         }
         return number
@@ -190,9 +213,14 @@ extension Register {
 }
 
 extension ObisCode {
-    /// Energy of the current period in one direction or quadrant, in all or by tariff: only ever rises.
+    /// Energy of the current period in one direction or quadrant, in all or by tariff, and the volume or heat of other
+    /// meters: only ever rises.
     fileprivate var isRisingCounter: Bool {
-        a == 1 && d == 8 && f == 255
-            && ((1...10).contains(c) || (21...30).contains(c) || (41...50).contains(c) || (61...70).contains(c))
+        guard f == 255 else { return false }
+        return switch (a, c, d, e) {
+        case (1, 1...10, 8, _), (1, 21...30, 8, _), (1, 41...50, 8, _), (1, 61...70, 8, _): true
+        case (7, 3, 0, 0), (8...9, 1, 0, 0), (5...6, 1...2, 0, 0): true
+        default: false
+        }
     }
 }

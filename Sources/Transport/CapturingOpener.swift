@@ -114,9 +114,14 @@ private final class CaptureFile: Sendable {
                 state.descriptor = -1
                 return true
             }
-            state.room -= bytes.count
-            // The buffer lives across the call; a piece that a full disk cuts is a line that is none.
-            _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(state.descriptor, $0.baseAddress, $0.count) }
+            let end = lseek(state.descriptor, 0, SEEK_END)
+            // The buffer lives across the call.
+            let written = unsafe bytes.withUnsafeBytes {
+                unsafe Glibc.write(state.descriptor, $0.baseAddress, $0.count)
+            }
+            // Half a line, of a full disk, would be none.
+            if written != bytes.count, ftruncate(state.descriptor, end) != 0 { return false }
+            state.room -= max(0, written == bytes.count ? written : 0)
             return false
         }
         if isFull { logger.warning("The capture \(path) is full: nothing more of this line is written down.") }

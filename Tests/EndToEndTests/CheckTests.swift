@@ -22,10 +22,8 @@ struct CheckTests {
             try await withFolder { folder in
                 let file = folder.appendingPathComponent("obisd.yaml")
                 try FileManager.default.copyItem(atPath: example, toPath: file.path)
-                for (name, secret) in [
-                    ("mqtt.password", "secret\n"), ("main.key", UInt8(1).keyFile),
-                    ("main.auth-key", UInt8(2).keyFile),
-                ] {
+                for name in try Self.secrets(in: example) {
+                    let secret = name.hasSuffix("password") ? "secret\n" : UInt8(1).keyFile
                     try Data(secret.utf8).write(to: folder.appendingPathComponent(name))
                 }
                 let outcome = try await Program.run(["check", "--config", file.path])
@@ -35,6 +33,12 @@ struct CheckTests {
                 #expect(!outcome.error.contains("error"), "\(outcome.error)")
             }
         }
+    }
+
+    /// The files that a configuration names for its secrets.
+    private static func secrets(in path: String) throws -> [String] {
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        return text.matches(of: /_file: *([A-Za-z0-9.-]+)/).map { String($0.output.1) }
     }
 
     /// What is wrong, and the place and words that a user finds.

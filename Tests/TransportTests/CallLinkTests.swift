@@ -153,7 +153,7 @@ struct CallLinkTests {
         while meter.isConnected { await Task.yield() }
         await #expect(throws: TransportError(.closed, "")) { try await link.send([1]) }
         let address = ListenAddress(kind: .tcp, host: "127.0.0.1", port: port)
-        await (try await opener.open(.listen(address, from: []), logger: logger)).close()
+        await (try await opener.reopen(.listen(address, from: []))).close()
         await meter.close()
     }
 

@@ -301,7 +301,7 @@ struct DatagramListenTests {
         #expect(error?.code == .busy)
         #expect(error?.message.contains("udp://127.0.0.1:\(port)") == true)
         await link.close()
-        await (try await opener.open(endpoint, logger: logger)).close()
+        await (try await opener.reopen(endpoint)).close()
     }
 }
 

@@ -117,3 +117,30 @@ final class LogLines: Sendable {
         }
     }
 }
+
+extension LinkOpener {
+    /// Opens what was closed a moment ago. A child of this process that is just being started holds copies of its
+    /// sockets until it is itself.
+    func reopen(_ endpoint: Endpoint) async throws -> any Link {
+        var outcome = await attempt(endpoint)
+        for _ in 0..<500 where outcome == .failure(.busy) {
+            try await Task.sleep(for: .milliseconds(20))
+            outcome = await attempt(endpoint)
+        }
+        return try await open(endpoint, logger: logger)
+    }
+
+    private func attempt(_ endpoint: Endpoint) async -> Outcome {
+        do throws(TransportError) {
+            await (try await open(endpoint, options: LinkOptions(), logger: logger)).close()
+            return .opened
+        } catch {
+            return .failure(error.code)
+        }
+    }
+
+    private enum Outcome: Equatable {
+        case opened
+        case failure(TransportError.Code)
+    }
+}
