@@ -90,7 +90,7 @@ extension JournalStore {
     /// A newer version's journal and other programs' databases are left exactly as they are.
     ///
     /// - Returns: whether nothing is in it yet.
-    private static func examineIdentity(_ db: Database, _ files: JournalFiles) throws -> Bool {
+    static func examineIdentity(_ db: Database, _ files: JournalFiles) throws -> Bool {
         let application = try Int64.fetchOne(db, sql: "PRAGMA application_id") ?? 0
         let version = try Int64.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         let tables = try String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")

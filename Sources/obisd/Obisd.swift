@@ -11,5 +11,7 @@ struct Obisd: AsyncParsableCommand {
             77 permission, 78 configuration.
             """,
         version: DaemonService.version,
-        subcommands: [Run.self, Check.self, Decode.self, Scan.self, Simulate.self, Replay.self])
+        subcommands: [
+            Run.self, Check.self, Decode.self, Scan.self, Simulate.self, Readings.self, Backup.self, Replay.self,
+        ])
 }

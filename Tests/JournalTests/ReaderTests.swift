@@ -1,0 +1,62 @@
+import Foundation
+import GRDB
+import Journal
+import OBIS
+import Testing
+
+@Suite("Reading a journal from outside")
+struct ReaderTests {
+    @Test("sees what was committed while the daemon has it open, and what comes later")
+    func whileOpen() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            let journal = try await Journal.open(path: path, settings: JournalSettings(), logger: .silent)
+            for second in 1...3 { _ = try await journal.append(draft("main", at: Int64(second))) }
+            let reader = try JournalReader(path: path)
+            let first = try reader.entries(after: 0, limit: 100)
+            #expect(first.compactMap { $0.reading?.seq } == [1, 2, 3])
+            _ = try await journal.append(draft("gas", at: 4))
+            #expect(try reader.entries(after: first.last?.position ?? 0, limit: 100).map(\.meter) == ["gas"])
+            #expect(try reader.meters() == ["main", "gas"])
+            // It holds up nobody.
+            _ = try await journal.append(draft("main", at: 5))
+            await journal.close()
+        }
+    }
+
+    @Test("a copy is a journal of its own with everything that was committed")
+    func backup() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            let copy = folder + "/copy.db"
+            let journal = try await Journal.open(path: path, settings: JournalSettings(), logger: .silent)
+            for second in 1...200 { _ = try await journal.append(draft("main", at: Int64(second))) }
+            let reader = try JournalReader(path: path)
+            try reader.backup(to: copy)
+            _ = try await journal.append(draft("main", at: 201))
+            let expected = try await journal.entries(after: 0, limit: 200)
+            await journal.close()
+
+            let opened = try await Journal.open(path: copy, settings: JournalSettings(), logger: .silent)
+            #expect(try await opened.entries(after: 0, limit: 1000) == expected)
+            #expect(opened.stream == journal.stream)
+            #expect(try await opened.append(draft("main", at: 202)).seq == 201)
+            await opened.close()
+            #expect(throws: JournalError(.access, "")) { try reader.backup(to: copy) }
+        }
+    }
+
+    @Test("what is no journal is refused and stays as it is")
+    func foreign() async throws {
+        try await withFolder { folder in
+            #expect(throws: JournalError(.access, "")) { try JournalReader(path: folder + "/none.db") }
+            let path = folder + "/other.db"
+            try await DatabaseQueue(path: path).write { try $0.execute(sql: "CREATE TABLE other(a)") }
+            let before = try Data(contentsOf: URL(fileURLWithPath: path))
+            #expect(throws: JournalError(.foreign, "")) { try JournalReader(path: path) }
+            #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
+            try Data("no database at all, but some text".utf8).write(to: URL(fileURLWithPath: path))
+            #expect(throws: JournalError.self) { try JournalReader(path: path) }
+        }
+    }
+}
