@@ -76,7 +76,7 @@ public struct MasterSession: Session {
     private var attempts = 0
     private var answer = SlaveAnswer()
     /// What came of the meter so far.
-    private var telegram: Telegram?
+    private var whole: MeterResponse?
     private var telegrams = 0
     private var failure: WireError?
     private var actions: [SessionAction<Telegram>] = []
@@ -110,7 +110,7 @@ extension LineSettings {
 
 extension MasterSession {
     private mutating func start() {
-        telegram = nil
+        whole = nil
         telegrams = 0
         failure = nil
         if let line = settings.line { actions.append(.setLine(line)) }
@@ -259,14 +259,9 @@ extension MasterSession {
 
     private mutating func take(_ response: MeterResponse, _ bit: Bool) {
         telegrams += 1
-        var part = response.telegram
-        // The mark that more follows is no record by itself.
-        if response.moreRecordsFollow, part.registers.last?.value == .text("") { part.registers.removeLast() }
-        if telegram == nil {
-            telegram = part
-        } else {
-            telegram?.append(part)
-        }
+        var part = response
+        part.dropMark()
+        if whole == nil { whole = part } else { whole?.append(part) }
         guard response.moreRecordsFollow else { return finish() }
         guard telegrams < Limits.mbusTelegrams else {
             return give(
@@ -289,11 +284,6 @@ extension MasterSession {
 extension MasterSession {
     private mutating func give(up step: Step, because error: WireError) {
         failure = error
-        if var telegram {
-            // What came is whole by itself.
-            telegram.warnings.append("The rest of the meter's telegrams is missing: \(error.message).")
-            self.telegram = telegram
-        }
         if step == .select, error.code == .timeout { conclude() } else { finish() }
     }
 
@@ -303,28 +293,19 @@ extension MasterSession {
     }
 
     private mutating func conclude() {
-        if let telegram { actions.append(.emit(telegram)) }
-        end(telegram == nil ? failure : nil)
+        guard var telegram = whole?.telegram else { return end(failure) }
+        if let failure {
+            // What came is whole by itself.
+            telegram.warnings.append("The rest of the meter's telegrams is missing: \(failure.message).")
+        }
+        actions.append(.emit(telegram))
+        end(nil)
     }
 
     private mutating func end(_ error: WireError?) {
         state = .idle
-        telegram = nil
+        whole = nil
         actions.append(.disarm)
         actions.append(.finished(error))
-    }
-}
-
-extension Telegram {
-    /// Goes on with the next telegram of the same answer.
-    fileprivate mutating func append(_ next: Telegram) {
-        let known = registers.compactMap(\.record?.number).max().map { $0 + 1 } ?? 0
-        registers += next.registers.prefix(max(0, Limits.registers - registers.count)).map { register in
-            var register = register
-            register.record?.number += known
-            return register
-        }
-        meterTime = meterTime ?? next.meterTime
-        warnings += next.warnings
     }
 }

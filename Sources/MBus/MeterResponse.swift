@@ -19,8 +19,10 @@ public typealias Decipher =
 /// The lower CI of a pair has the least significant byte first, 76 and 77 the most significant.
 public struct MeterResponse: Sendable, Hashable {
     public private(set) var telegram = Telegram()
+    private var records = RecordList([])
+    private var device: DeviceType?
     /// The meter has more to say: it is asked again, with the frame count bit toggled.
-    public private(set) var moreRecordsFollow = false
+    public var moreRecordsFollow: Bool { records.moreRecordsFollow }
     /// The primary address of the slave, as its answer carries it.
     public let address: UInt8
     /// The secondary address, where the answer carries it whole.
@@ -113,15 +115,31 @@ public struct MeterResponse: Sendable, Hashable {
     private mutating func readRecords(
         _ data: [UInt8], isReversed: Bool, device: DeviceType?, headerLength: Int
     ) throws(WireError) {
-        let list: RecordList
         do {
-            list = try RecordList(data, isReversed: isReversed)
+            records = try RecordList(data, isReversed: isReversed)
         } catch { throw error.shifted(by: Self.contentOffset + headerLength) }
-        moreRecordsFollow = list.moreRecordsFollow
-        telegram.meterTime = list.meterTime
-        telegram.registers = list.registers
-        telegram.warnings = list.warnings
-        if let device { RegisterNames.name(&telegram.registers, list.records, device) }
+        self.device = device
+        interpret()
+    }
+
+    private mutating func interpret() {
+        telegram.meterTime = records.meterTime
+        telegram.registers = records.registers
+        telegram.warnings = records.warnings
+        if let device { RegisterNames.name(&telegram.registers, records.records, device) }
+    }
+
+    /// Goes on with the next telegram of the same answer: a meter with much to say cuts its list anywhere, and dates and
+    /// doubtful names count over the whole of it.
+    mutating func append(_ next: MeterResponse) {
+        records.append(next.records)
+        interpret()
+    }
+
+    /// Leaves out the mark that more telegrams follow.
+    mutating func dropMark() {
+        records.dropMark()
+        interpret()
     }
 
     private mutating func readFixedStructure(_ data: [UInt8], isReversed: Bool) throws(WireError) {
@@ -129,13 +147,12 @@ public struct MeterResponse: Sendable, Hashable {
         do {
             content = try FixedStructure(data, isReversed: isReversed)
         } catch { throw error.shifted(by: Self.contentOffset) }
-        let device = DeviceType(fixed: content.medium)
+        device = DeviceType(fixed: content.medium)
         telegram.meter = MeterIdentity(
             id: Hexadecimal.text(UInt64(content.identification), digits: 8), medium: device?.medium ?? .other,
             accessNumber: content.accessNumber, status: content.status)
-        telegram.registers = content.records.map(\.register)
-        telegram.warnings = content.records.compactMap(\.warning)
-        if let device { RegisterNames.name(&telegram.registers, content.records, device) }
+        records = RecordList(content.records)
+        interpret()
     }
 }
 

@@ -39,6 +39,25 @@ struct RecordList: Hashable, Sendable {
         }
     }
 
+    init(_ records: [Record]) {
+        self.records = records
+    }
+
+    /// Goes on with the records of the next telegram.
+    mutating func append(_ next: RecordList) {
+        records += next.records.prefix(max(0, Limits.registers - records.count)).enumerated().map { index, record in
+            var record = record
+            record.register.record?.number = records.count + index
+            return record
+        }
+        moreRecordsFollow = next.moreRecordsFollow
+    }
+
+    /// The mark that more records follow is none itself, unless data of the maker stand behind it.
+    mutating func dropMark() {
+        if moreRecordsFollow, records.last?.register.value == .text("") { records.removeLast() }
+    }
+
     /// The clock of the meter: a point in time that is neither stored nor of a part.
     var meterTime: MeterTime? {
         for record in records {

@@ -10,14 +10,15 @@ final class DaemonProcess {
     let log: LineFile
     private var process: ChildProcess?
 
-    /// - Parameter meters: the stanzas, as YAML flow mappings.
-    init(folder: URL, brokerPort: Int, meters: [String], broker: String = "") throws {
+    /// - Parameter meters, buses: the stanzas, as YAML flow mappings.
+    init(folder: URL, brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "") throws {
         self.folder = folder
         log = LineFile(folder.appendingPathComponent("log").path)
         let text = """
             node: e2e
             broker: {host: 127.0.0.1, port: \(brokerPort)\(broker.isEmpty ? "" : ", \(broker)")}
             journal: {path: journal.db}
+            buses: [\(buses.map { "{\($0)}" }.joined(separator: ", "))]
             meters:
             \(meters.map { "  - {\($0)}" }.joined(separator: "\n"))
             """

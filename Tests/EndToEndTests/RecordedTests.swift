@@ -11,6 +11,7 @@ struct RecordedTests {
         arguments: [
             ("dlms-push", "dlms-push"), ("dlms-push-encrypted", "dlms-push"),
             ("dlms-mbus", "dlms-push"), ("iec62056-21", "iec62056-21"), ("dsmr-p1", "dsmr-p1"), ("sml", "sml"),
+            ("mbus", "mbus"),
         ])
     func folder(name: String, protocolName: String) async throws {
         guard let corpus = Corpus(name) else { return }
@@ -30,7 +31,7 @@ struct RecordedTests {
 
     @Test(
         "exits 65 for each invalid recording",
-        arguments: ["dlms-push", "dlms-push-encrypted", "dlms-mbus", "iec62056-21", "dsmr-p1", "sml"])
+        arguments: ["dlms-push", "dlms-push-encrypted", "dlms-mbus", "iec62056-21", "dsmr-p1", "sml", "mbus"])
     func exitCodes(name: String) async throws {
         guard let corpus = Corpus(name) else { return }
         let protocolName = name.hasPrefix("dlms") ? "dlms-push" : name
@@ -87,6 +88,7 @@ struct RecordedTests {
 
     /// - Returns: nil when one of the messages has exactly the expected values.
     private func deviation(of results: [ExactJSON], from item: Corpus.Case) -> String? {
+        if results.first?["protocol"]?.string == "mbus" { return RecordedMBus.deviation(of: results, from: item) }
         let good = results.filter { $0["ok"]?.bool == true }
         guard let expected = item.expected else {
             let codes = results.compactMap { $0["error"]?["code"]?.string }

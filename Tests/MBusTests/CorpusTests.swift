@@ -46,7 +46,7 @@ private enum Expectation {
         }
         let header = item.json["header"] as? [String: Any] ?? [:]
         if let report = header["application_error"] as? String {
-            guard let name = reports[report] else { return "the report '\(report)' is not in the table" }
+            guard let name = Libmbus.reports[report] else { return "the report '\(report)' is not in the table" }
             return errors(outputs).map(\.message) == ["the meter reports: \(name)"] ? nil : "\(outputs)"
         }
         guard let telegram = telegrams.first, telegrams.count == 1 else { return "no telegram: \(errors(outputs))" }
@@ -62,16 +62,6 @@ private enum Expectation {
         }
         return nil
     }
-
-    /// How libmbus prints what a meter reports, and how this project does.
-    private static let reports = [
-        "Unspecified error": "unspecified error", "Unimplemented CI-Field": "unimplemented CI field",
-        "Buffer too long, truncated": "buffer too long, truncated", "Too many records": "too many records",
-        "Premature end of record": "premature end of record", "More than 10 DIFE´s": "more than 10 DIFE",
-        "More than 10 VIFE´s": "more than 10 VIFE", "Reserved": "reserved error",
-        "Application too busy for handling readout request": "too busy for a readout",
-        "Too many readouts": "too many readouts",
-    ]
 
     private static func decipher(of item: Corpus.Case) -> Decipher? {
         guard let text = item.json["plaintext_records"] as? String else { return nil }
@@ -90,19 +80,12 @@ private enum Expectation {
         if meter.manufacturer != maker { return "maker \(meter.manufacturer ?? "none") instead of \(maker ?? "none")" }
         if meter.version != (header["version"] as? Int).map({ "\($0)" }) { return "version \(meter.version ?? "none")" }
         let medium = header["medium"] as? String ?? ""
-        guard let wanted = media[medium] else { return "the medium '\(medium)' is not in the table" }
+        guard let wanted = Libmbus.media[medium] else { return "the medium '\(medium)' is not in the table" }
         if meter.medium != wanted { return "medium \(meter.medium?.rawValue ?? "none") instead of \(medium)" }
         if meter.accessNumber.map(Int.init) != header["access_no"] as? Int { return "access number" }
         let status = (header["status"] as? String).flatMap { UInt8($0.dropFirst(2), radix: 16) }
         return meter.status == status ? nil : "status"
     }
-
-    private static let media: [String: Medium] = [
-        "Electricity": .electricity, "Gas": .gas, "Water": .water, "Cold water": .water,
-        "Warm water (30-90°C)": .water, "Hot water": .water, "Heat: Outlet": .heat, "Heat: Inlet": .heat,
-        "Heat / Cooling load meter": .heat, "Other": .other, "Bus/System": .other, "Ambient Sensor": .other,
-        "Heat Cost Allocator": .other,
-    ]
 
     // MARK: Records
 
@@ -135,16 +118,16 @@ private enum Expectation {
     ) -> String? {
         let text = wanted["value_text"] as? String ?? ""
         let unit = wanted["unit"] as? String ?? ""
-        let quantity = (wanted["quantity"] as? String).map { names[$0] ?? $0 }
+        let quantity = (wanted["quantity"] as? String).map { Libmbus.names[$0] ?? $0 }
         if let quantity, !record.quantity.hasPrefix(quantity) {
             return "quantity \(record.quantity) instead of \(quantity)"
         }
-        guard let factor = factors[Pair(register.unit?.symbol, unit)] ?? extended(register, record) else {
+        guard let factor = Libmbus.factor(register.unit?.symbol, unit) ?? extended(register, record) else {
             return "the unit \(register.unit?.symbol ?? "none") for '\(unit)' is not in the table"
         }
         switch register.value {
         case .number(let number):
-            return Self.number(number, times: factor, is: text) ? nil : "\(number) instead of \(text)"
+            return Libmbus.isSame(number, times: factor, as: text) ? nil : "\(number) instead of \(text)"
         case .time(let time): return "\(time.local)Z" == text ? nil : "\(time.local) instead of \(text)"
         case .text(let value): return value == text ? nil : "\(value) instead of \(text)"
         case .unavailable: return isNoValue(text, register, warnings) ? nil : "unavailable instead of \(text)"
@@ -167,43 +150,6 @@ private enum Expectation {
                 && (warning.hasSuffix("are no decimal digits") || warning.contains("the meter reports"))
         }
     }
-
-    /// libmbus prints binary floating point with six decimals: the number is compared as far as that goes.
-    private static func number(_ number: FixedDecimal, times factor: Double, is text: String) -> Bool {
-        guard let exact = FixedDecimal(text) else { return false }
-        if factor == 1, number == exact { return true }
-        let (ours, theirs) = (number.double * factor, exact.double)
-        return abs(ours - theirs) <= max(0.000_000_51, abs(theirs) * 1e-7)
-    }
-
-    /// Names that differ.
-    private static let names = [
-        "%RH": "%RH", "Averaging Duration": "Averaging duration", "Actuality Duration": "Actuality duration",
-        "Fabrication No": "Fabrication number", "Digital Input": "Digital input", "Digital Output": "Digital output",
-        "H.C.A.": "HCA units", "Model / Version": "Model / version",
-    ]
-
-    private struct Pair: Hashable {
-        let ours: String?
-        let theirs: String
-
-        init(_ ours: String?, _ theirs: String) {
-            self.ours = ours
-            self.theirs = theirs
-        }
-    }
-
-    /// What ours is multiplied by to be theirs: libmbus turns durations into seconds.
-    private static let factors: [Pair: Double] = [
-        Pair(nil, ""): 1, Pair(nil, "-"): 1, Pair("%", "-"): 1, Pair("Wh", "Wh"): 1, Pair("W", "W"): 1,
-        Pair("J", "J"): 1, Pair("V", "V"): 1, Pair("A", "A"): 1, Pair("m3", "m^3"): 1, Pair("m3/h", "m^3/h"): 1,
-        Pair("degC", "°C"): 1, Pair("K", "K"): 1, Pair("s", "s"): 1, Pair("min", "s"): 60, Pair("h", "s"): 3600,
-        Pair("d", "s"): 86400, Pair(nil, "Units for H.C.A."): 1, Pair("m3", "l"): 1000,
-        // A counter in the unit of the other one has that unit.
-        Pair("m3", "reserved but historic"): 1000,
-        // libmbus names the unit of VIF FB 08 "Reserved".
-        Pair("J", "Reserved"): 1,
-    ]
 }
 
 extension MeterTime {

@@ -354,6 +354,14 @@ struct MasterSessionTests {
         #expect(bench.telegrams.first?.registers.compactMap(\.record?.number) == [0, 1, 2, 3])
     }
 
+    @Test("a code that two records of different telegrams would get is none's")
+    func doubtful() throws {
+        let bench = Self.run(Self.goods[5]) { $2 }
+        let telegram = try #require(bench.telegrams.first)
+        #expect(telegram.registers.map(\.printedCode) == ["energy", "energy", "power", "energy_backward"])
+        #expect(telegram.registers.map { $0.obis != nil } == [false, false, true, true])
+    }
+
     @Test("noise around an answer is told and costs nothing")
     func noise() {
         var session = Self.session()
@@ -398,7 +406,8 @@ struct MasterSessionTests {
     }
 
     @Test(
-        "reads every kind of slave by both addresses, in one telegram and in five", arguments: MBusSlave.Kind.allCases)
+        "reads every kind of slave by both addresses, in one telegram and in several, wherever they are cut",
+        arguments: MBusSlave.Kind.allCases)
     func slaves(kind: MBusSlave.Kind) throws {
         for structure in MBusSlave.Structure.allCases {
             let configuration = MBusSlave.Configuration(
@@ -407,9 +416,9 @@ struct MasterSessionTests {
             let expected = try #require(Self.poll(&single, .primary(9)).telegrams.first)
             #expect(expected.meter.id == "20250017" && expected.registers.count > 1)
             var several = configuration
-            several.telegrams = 5
             for address in [MasterSession.Address.primary(9), .secondary(configuration.secondaryAddress)] {
-                for wrong in 0...2 {
+                for (telegrams, wrong) in (2...17).map({ ($0, $0 % 3) }) {
+                    several.telegrams = telegrams
                     var slave = MBusSlave(configuration: several, faults: .init(wrongChecksums: wrong))
                     let bench = Self.poll(&slave, address)
                     let telegram = try #require(bench.telegrams.first)
