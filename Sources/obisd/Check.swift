@@ -62,8 +62,10 @@ struct Check: AsyncParsableCommand {
         return meters.compactMap { meter in
             guard case .serial(let path, _) = meter.endpoint else { return nil }
             let port = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-            guard let owner = owners.updateValue(meter.id, forKey: port) else { return nil }
-            return "meters \(owner) and \(meter.id): \(path) is one port under two names; give each meter its own"
+            // The meters of a bus share its port.
+            let name = meter.bus.map { "bus \($0)" } ?? meter.id
+            guard let owner = owners.updateValue(name, forKey: port), owner != name else { return nil }
+            return "meters \(owner) and \(name): \(path) is one port under two names; give each meter its own"
         }
     }
 

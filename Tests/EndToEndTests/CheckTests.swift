@@ -22,11 +22,10 @@ struct CheckTests {
             try await withFolder { folder in
                 let file = folder.appendingPathComponent("obisd.yaml")
                 try FileManager.default.copyItem(atPath: example, toPath: file.path)
-                for (name, secret) in [
-                    ("mqtt.password", "secret\n"), ("main.key", UInt8(1).keyFile),
-                    ("main.auth-key", UInt8(2).keyFile),
-                ] {
-                    try Data(secret.utf8).write(to: folder.appendingPathComponent(name))
+                let secrets = try String(contentsOf: file, encoding: .utf8).matches(of: /_file: ([a-z.-]+)/)
+                for name in secrets.map(\.output.1) {
+                    let secret = name.hasSuffix("key") ? UInt8(1).keyFile : "secret\n"
+                    try Data(secret.utf8).write(to: folder.appendingPathComponent(String(name)))
                 }
                 let outcome = try await Program.run(["check", "--config", file.path])
                 #expect(outcome.exitCode == 0, "\(example): \(outcome.error)")
