@@ -116,6 +116,7 @@ public final class ChildProcess {
         } else {
             posix_spawn_file_actions_adddup2(&actions, 1, 2)
         }
+        keepDescriptors()
         // The threads of a pool block signals, and a child would inherit that.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -133,5 +134,13 @@ public final class ChildProcess {
             throw Failure(description: "\(program) cannot be started: errno \(code)")
         }
         return pid
+    }
+
+    /// A child that inherits a socket keeps it open when the test has closed it.
+    private static func keepDescriptors() {
+        let numbers = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        for descriptor in numbers.compactMap({ Int32($0) }) where descriptor > 2 {
+            _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        }
     }
 }
