@@ -18,8 +18,10 @@ enum Program {
         var lines: [String] { output.split(separator: "\n").map(String.init) }
     }
 
-    /// Runs a command to its end, in a minute at most.
-    static func run(_ arguments: [String], input: [UInt8]? = nil) async throws -> Outcome {
+    /// Runs a command to its end, in a minute at most unless something else is said.
+    static func run(
+        _ arguments: [String], input: [UInt8]? = nil, within limit: Duration = .seconds(60)
+    ) async throws -> Outcome {
         try await withFolder { folder in
             if let input { try Data(input).write(to: folder.appendingPathComponent("in")) }
             let (output, error) = (
@@ -29,7 +31,7 @@ enum Program {
                 path, arguments,
                 input: input == nil ? "/dev/null" : folder.appendingPathComponent("in").path,
                 output: output.path, error: error.path)
-            let code = try await process.waitForExit(within: .seconds(60))
+            let code = try await process.waitForExit(within: limit)
             func text(_ file: URL) -> String { (try? String(contentsOf: file, encoding: .utf8)) ?? "" }
             return Outcome(exitCode: code, output: text(output), error: text(error))
         }
