@@ -32,6 +32,8 @@ final class FileLock: Sendable {
     func release() {
         descriptor.withLock { number in
             guard number >= 0 else { return }
+            // A child between fork and exec has the descriptor too, so closing it is not enough.
+            flock(number, LOCK_UN)
             Glibc.close(number)
             number = -1
         }

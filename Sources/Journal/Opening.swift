@@ -6,11 +6,12 @@ struct Opening: Sendable {
     let lock: FileLock
     let notes: [String]
 
-    static func result(_ files: JournalFiles, at now: Timestamp) -> Result<Opening, JournalError> {
-        Result { () throws(JournalError) in try Opening(files, at: now) }
+    static func result(_ files: JournalFiles, at now: Timestamp, _ seams: JournalSeams) -> Result<Opening, JournalError>
+    {
+        Result { () throws(JournalError) in try Opening(files, at: now, seams) }
     }
 
-    private init(_ files: JournalFiles, at now: Timestamp) throws(JournalError) {
+    private init(_ files: JournalFiles, at now: Timestamp, _ seams: JournalSeams) throws(JournalError) {
         guard !files.isDirectory else {
             throw JournalError(
                 .access,
@@ -20,11 +21,11 @@ struct Opening: Sendable {
         lock = try FileLock(files)
         var notes = try Self.lookAtRemains(files, at: now)
         do {
-            store = try JournalStore(opening: files)
+            store = try Self.store(files, seams)
         } catch {
             guard error.code == .corrupt else { throw error }
             let name = try files.setAside(at: now)
-            store = try JournalStore(opening: files)
+            store = try JournalStore(opening: files, seams)
             notes.append(
                 """
                 The journal \(files.path) was damaged (\(error.finding ?? error.message)) and has been set aside as \(name). A new one with \
@@ -32,6 +33,16 @@ struct Opening: Sendable {
                 """)
         }
         self.notes = notes
+    }
+
+    /// A disk that is full has room for the log's index at least when the ballast is gone.
+    private static func store(_ files: JournalFiles, _ seams: JournalSeams) throws(JournalError) -> JournalStore {
+        do {
+            return try JournalStore(opening: files, seams)
+        } catch {
+            guard error.code == .full, Ballast(files, seams).throwOff() else { throw error }
+            return try JournalStore(opening: files, seams)
+        }
     }
 
     /// Signs of a journal that was here before, where no database is.

@@ -30,6 +30,14 @@ extension Database {
         return last.map { Chunk(oldest: oldest, last: $0, acknowledged: acknowledged) }
     }
 
+    /// The oldest that every outlet has, for a disk that is full. The newest reading stays.
+    func nextAcknowledgedChunk() throws -> Chunk? {
+        guard let oldest = try oldestReading() else { return nil }
+        let acknowledged = try acknowledgedPosition()
+        let last = min(oldest + JournalLimits.chunk, acknowledged + 1, try newestReading()) - 1
+        return last < oldest ? nil : Chunk(oldest: oldest, last: last, acknowledged: acknowledged)
+    }
+
     /// Drops it, in the transaction of the caller.
     func drop(_ chunk: Chunk) throws -> Dropped {
         var dropped = Dropped()
@@ -129,6 +137,11 @@ extension Database {
     /// Bytes of the pages in use; free ones are used again before the file grows.
     func usedBytes() throws -> Int64 {
         (try pragma("page_count") - pragma("freelist_count")) * (try pragma("page_size"))
+    }
+
+    /// Whether some entries fit in without the file growing.
+    func hasFreePages() throws -> Bool {
+        try pragma("freelist_count") >= JournalLimits.freePages
     }
 
     /// Gives some pages back where the file is larger than allowed or mostly empty. Otherwise free pages stay: moving

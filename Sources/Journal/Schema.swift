@@ -8,19 +8,22 @@ enum Schema {
     /// Step n takes a file from version n to n + 1.
     static let migrations: [@Sendable (Database) throws -> Void] = [createTables]
 
-    static var version: Int64 { Int64(migrations.count) }
+    static func version(_ seams: JournalSeams) -> Int64 { Int64(migrations.count + seams.laterMigrations.count) }
 
     /// All missing steps in one transaction: a power cut leaves the old version or the new one.
-    static func migrate(_ db: Database, stream: () -> String) throws {
+    static func migrate(_ db: Database, stream: () -> String, _ seams: JournalSeams) throws {
         let present = try Int64.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-        guard present < version else { return }
+        guard present < version(seams) else { return }
         try db.inTransaction(.immediate) {
-            for step in migrations[Int(present)...] { try step(db) }
+            for step in (migrations + seams.laterMigrations)[Int(present)...] {
+                try step(db)
+                seams.reached(.migrating)
+            }
             if present == 0 {
                 try db.execute(sql: "INSERT INTO journal(key, value) VALUES('stream', ?)", arguments: [stream()])
                 try db.execute(sql: "PRAGMA application_id = \(applicationID)")
             }
-            try db.execute(sql: "PRAGMA user_version = \(version)")
+            try db.execute(sql: "PRAGMA user_version = \(version(seams))")
             return .commit
         }
     }

@@ -20,8 +20,11 @@ final class FaultDisk: @unchecked Sendable {
     var operations: Int64 { fault_disk_operations(disk) }
     var writes: Int64 { fault_disk_writes(disk) }
     var syncs: Int64 { fault_disk_syncs(disk) }
-    /// What is left of the capacity; negative where there is none.
-    var room: Int64 { fault_disk_room(disk) }
+    /// What is left of the capacity.
+    var room: Int64 {
+        let room = fault_disk_room(disk)
+        return room < 0 ? .max : room
+    }
 
     /// After so many more writes each fails with the SQLite code; nil: none.
     func fail(after writes: Int64?, code: Int32 = 13, syncsToo: Bool = false) {

@@ -18,7 +18,9 @@ struct PowerCutTests {
         /// With the numbers of operations between which the cursor moved.
         var advances: [(position: Int64, from: Int64, to: Int64)] = []
 
-        init(_ disk: FaultDisk, seed: UInt64, steps: Int, synchronous: String? = nil, sync: JournalSettings.Sync = .full)
+        init(
+            _ disk: FaultDisk, seed: UInt64, steps: Int, synchronous: String? = nil, sync: JournalSettings.Sync = .full
+        )
             async throws
         {
             self.disk = disk
@@ -149,7 +151,11 @@ struct PowerCutTests {
             let next = try await journal.append(draft(meter)).seq
             let accepted = run.accepted.last { $0.at <= operations && $0.reading.meter == meter }?.reading.seq ?? 0
             if next <= accepted || last.map({ next != $0 + 1 }) == true {
-                if next <= accepted { findings.lost += 1 } else { findings.others.append("\(meter) goes on at \(next)") }
+                if next <= accepted {
+                    findings.lost += 1
+                } else {
+                    findings.others.append("\(meter) goes on at \(next)")
+                }
             }
         }
     }
@@ -179,6 +185,16 @@ struct PowerCutTests {
                 #expect(findings.others.isEmpty)
             }
             #expect(lost > 20)
+        }
+    }
+
+    @Test("a power cut loses nothing that was accepted where readings are synced together")
+    func gathered() async throws {
+        try await withFaultDisk(recording: true) { disk in
+            let run = try await Run(disk, seed: 12, steps: 80, sync: .every(.milliseconds(2)))
+            _ = try await cuts(run, every: isLong ? 1 : 4) { operations, findings in
+                #expect(findings.isSound, "after \(operations) operations: \(findings)")
+            }
         }
     }
 }

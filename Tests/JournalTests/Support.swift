@@ -27,8 +27,10 @@ func withJournal<Value>(
     }
 }
 
-func open(_ path: String, _ settings: JournalSettings = JournalSettings()) async throws -> Journal {
-    try await Journal.open(path: path, settings: settings, logger: .silent)
+func open(
+    _ path: String, _ settings: JournalSettings = JournalSettings(), seams: JournalSeams = JournalSeams()
+) async throws -> Journal {
+    try await Journal.open(path: path, settings: settings, logger: .silent, seams: seams)
 }
 
 /// A reading whose payload tells its number.
