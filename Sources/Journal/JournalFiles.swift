@@ -45,7 +45,16 @@ struct JournalFiles: Sendable {
                 throw .noAccess(self, "the damaged file cannot be renamed: \(Self.reason(errno))")
             }
         }
+        syncFolder()
         return name
+    }
+
+    /// A rename is on the disk only then. Where it fails, the next opening finds the files as they were.
+    func syncFolder() {
+        let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
     }
 
     private func unusedName(at now: Timestamp) -> String {

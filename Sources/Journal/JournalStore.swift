@@ -51,6 +51,7 @@ extension JournalStore {
                 try Schema.migrate(db, stream: Self.newStream, seams)
                 try Self.verifySettings(db, files)
                 if size <= JournalLimits.completeCheck { try Self.checkCompletely(db) }
+                for table in CheckedTable.all { try db.verify(table) }
                 return (try Self.storedStream(db), try Self.checkedNewest(db))
             }
         } catch {

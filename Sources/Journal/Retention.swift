@@ -81,6 +81,9 @@ extension Database {
                 FROM reading WHERE position > ? AND position <= ? GROUP BY meter
                 """,
             arguments: [max(chunk.acknowledged, chunk.oldest - 1), chunk.last])
+        let former = try String.fetchOne(
+            self, sql: "SELECT value FROM journal WHERE key = ?", arguments: [Fact.formerEnd])
+        let formerEnd = former.flatMap { Int64($0) } ?? 0
         var total: Int64 = 0
         for row in lost {
             var gap = LostRange(
@@ -88,16 +91,14 @@ extension Database {
                 count: try row.integer(6))
             let meter = try row.integer(0)
             total += gap.count
-            gap = try taking(in: gap, meter: meter, acknowledged: chunk.acknowledged)
-            try execute(
-                sql: """
-                    INSERT INTO gap(position, meter, from_seq, to_seq, from_time, to_time, count, reason)
-                    VALUES(?, ?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    try row.integer(1), meter, gap.fromSeq, try row.integer(3), gap.fromTime, gap.toTime, gap.count,
-                    JournalGap.Reason.journalFull.rawValue,
-                ])
+            // Numbers of a former stream would mislead.
+            let isNumbered = try row.integer(1) > formerEnd
+            if isNumbered { gap = try taking(in: gap, meter: meter, acknowledged: chunk.acknowledged) }
+            try insert(
+                SalvagedQueue.NumberedGap(
+                    meter: meter, fromSeq: gap.fromSeq, toSeq: try row.integer(3), fromTime: gap.fromTime,
+                    toTime: gap.toTime, count: gap.count, reason: JournalGap.Reason.journalFull.rawValue),
+                at: try row.integer(1), isNumbered: isNumbered)
         }
         return total
     }

@@ -6,7 +6,7 @@ enum Schema {
     static let applicationID: Int64 = 0x6F62_6973
 
     /// Step n takes a file from version n to n + 1.
-    static let migrations: [@Sendable (Database) throws -> Void] = [createTables]
+    static let migrations: [@Sendable (Database) throws -> Void] = [createTables, addChecksums]
 
     static func version(_ seams: JournalSeams) -> Int64 { Int64(migrations.count + seams.laterMigrations.count) }
 
@@ -20,7 +20,7 @@ enum Schema {
                 seams.reached(.migrating)
             }
             if present == 0 {
-                try db.execute(sql: "INSERT INTO journal(key, value) VALUES('stream', ?)", arguments: [stream()])
+                try db.setFact(Fact.stream, stream())
                 try db.execute(sql: "PRAGMA application_id = \(applicationID)")
             }
             try db.execute(sql: "PRAGMA user_version = \(version(seams))")
@@ -78,5 +78,22 @@ enum Schema {
                     PRIMARY KEY (meter, key)
                 ) WITHOUT ROWID;
                 """)
+    }
+
+    /// Every row gets one, and what could not be told without its row stands in a second table.
+    private static func addChecksums(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE copy (
+                    key TEXT NOT NULL PRIMARY KEY,
+                    value TEXT NOT NULL
+                ) WITHOUT ROWID;
+                INSERT INTO copy SELECT key, value FROM journal;
+                INSERT INTO copy SELECT 'meter ' || id, name FROM meter;
+                """)
+        for table in CheckedTable.all {
+            try db.execute(sql: "ALTER TABLE \(table.name) ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+            try db.seal(table)
+        }
     }
 }
