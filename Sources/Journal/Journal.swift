@@ -24,6 +24,7 @@ public final class Journal: Sendable {
     private let inbox = Mutex(Inbox())
     private let isClosed = Atomic(false)
     private let isRetaining = Atomic(false)
+    private let ageClock = Mutex(AgeClock())
     /// From the first write that found no room until there is some for the ballast.
     private let isDiskFull = Atomic(false)
     private let condition: JournalCondition
@@ -331,7 +332,10 @@ extension Journal {
     private func retainChunk() -> Bool {
         guard !isClosed.load(ordering: .relaxed) else { return false }
         do {
-            let chunk = try store.access { db in try db.nextChunk(settings, now: clock()) }
+            let now = clock()
+            let uptime = seams.uptime?() ?? AgeClock.uptime
+            let isTrusted = ageClock.withLock { $0.isTrusted(now, uptime: uptime) }
+            let chunk = try store.access { db in try db.nextChunk(settings, now: isTrusted ? now : nil) }
             var dropped = Dropped()
             if let chunk {
                 dropped = try store.commit { db in

@@ -19,13 +19,17 @@ package struct JournalSeams: Sendable {
     package var laterMigrations: [@Sendable (Database) throws -> Void]
     /// Bytes that are free on the disk; nil asks the file system.
     package var freeBytes: (@Sendable () -> Int64)?
+    /// Time since the machine was started; nil asks the kernel.
+    package var uptime: (@Sendable () -> Duration)?
 
     package init(
         reached: @escaping @Sendable (Failpoint) -> Void = { _ in },
-        laterMigrations: [@Sendable (Database) throws -> Void] = [], freeBytes: (@Sendable () -> Int64)? = nil
+        laterMigrations: [@Sendable (Database) throws -> Void] = [], freeBytes: (@Sendable () -> Int64)? = nil,
+        uptime: (@Sendable () -> Duration)? = nil
     ) {
         self.reached = reached
         self.laterMigrations = laterMigrations
         self.freeBytes = freeBytes
+        self.uptime = uptime
     }
 }

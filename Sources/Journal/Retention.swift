@@ -23,7 +23,9 @@ struct Chunk: Sendable {
 /// Only ever the beginning of the queue is dropped: what remains is without holes.
 extension Database {
     /// Looks what the next chunk is, without writing.
-    func nextChunk(_ settings: JournalSettings, now: Timestamp) throws -> Chunk? {
+    ///
+    /// - Parameter now: nil where the clock is not to be believed; then nothing is too old.
+    func nextChunk(_ settings: JournalSettings, now: Timestamp?) throws -> Chunk? {
         guard let oldest = try oldestReading() else { return nil }
         let acknowledged = try acknowledgedPosition()
         let last = try lastToDrop(settings, now: now, oldest: oldest, acknowledged: acknowledged)
@@ -52,7 +54,7 @@ extension Database {
 
     /// The last position of the next chunk; nil when there is nothing to drop.
     private func lastToDrop(
-        _ settings: JournalSettings, now: Timestamp, oldest: Int64, acknowledged: Int64
+        _ settings: JournalSettings, now: Timestamp?, oldest: Int64, acknowledged: Int64
     ) throws -> Int64? {
         if let maxSize = settings.maxSize, try usedBytes() > maxSize {
             // One reading is always kept: the limit is for the past, not for what arrives.
@@ -60,7 +62,7 @@ extension Database {
             guard end >= oldest else { return nil }
             return acknowledged >= oldest ? min(end, acknowledged) : end
         }
-        guard let age = settings.keep?.inMilliseconds, acknowledged >= oldest else { return nil }
+        guard let now, let age = settings.keep?.inMilliseconds, acknowledged >= oldest else { return nil }
         let end = min(oldest + JournalLimits.chunk - 1, acknowledged)
         let limit = now.milliseconds.subtractingReportingOverflow(age)
         guard !limit.overflow else { return nil }
