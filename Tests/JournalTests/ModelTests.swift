@@ -16,13 +16,15 @@ struct ModelTests {
         var recorded: Set<Int64> = []
     }
 
-    /// A sequence that once went wrong stays.
     struct Sequence: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let seed: UInt64
 
+        /// Those with a name once showed something.
         static let all =
-            (1...(isLong ? 200 : 6)).map { Sequence(testDescription: "seed \($0)", seed: $0) } + []
+            [
+                Sequence(testDescription: "a cursor that stays where it is, and a kill after a refusal", seed: 79)
+            ] + (1...(isLong ? 400 : 8)).map { Sequence(testDescription: "seed \($0)", seed: $0) }
     }
 
     @Test(
@@ -51,7 +53,7 @@ struct ModelTests {
         var journal: Journal
         var model = Model()
         var crashes = 0
-        /// Whether the last commit was refused: until the next one, the log may end with it.
+        /// Whether the last commit was refused: until an entry is written, the log may end with it.
         var endsWithRefusal = false
 
         init(_ root: String) async throws {
@@ -99,8 +101,8 @@ struct ModelTests {
         case 6, 7:
             let outlet = Bool.random(using: &generator) ? "mqtt" : "file"
             let position = Int64.random(in: -5...(world.model.newest + 5), using: &generator)
+            // Writes nothing where the cursor is there already, so the log may end as before.
             try await world.journal.advance(outlet: outlet, to: position)
-            world.endsWithRefusal = false
             world.model.cursors[outlet] = max(world.model.cursors[outlet] ?? 0, min(position, world.model.newest))
         case 8: await world.journal.retain()
         case 9:
