@@ -47,6 +47,7 @@ extension DamagedFile {
     /// Pages that were given back keep the rows that they had. The maps of the pages, one before each stretch that it
     /// describes, tell them.
     private func isFree(_ number: Int) -> Bool {
+        guard hasMaps, number <= pageCount else { return false }
         let stretch = pageSize / 5 + 1
         let map = (number - 2) / stretch * stretch + 2
         guard number > map, let entries = page(map) else { return false }

@@ -23,6 +23,7 @@ struct Opening: Sendable {
         var notes = try Self.finish(restoration)
         notes += try Self.lookAtRemains(files, at: now)
         do {
+            try restoration.examineLog()
             store = try Self.store(files, seams)
         } catch {
             guard error.code == .corrupt else { throw error }

@@ -18,10 +18,20 @@ struct Restoration {
         var keepsStream: Bool
     }
 
+    /// - Throws: `corrupt` where the log of a journal is damaged before its last transaction: SQLite would drop silently
+    ///   what follows.
+    func examineLog() throws(JournalError) {
+        guard files.logBytes > 0, files.databaseBytes ?? 0 > 0 else { return }
+        let file = try DamagedFile(files)
+        guard file.isLogDamaged, file.isJournal else { return }
+        throw .corrupt("its log is damaged in the middle")
+    }
+
     /// - Returns: nil where nothing can be brought over, not even the stream.
     func build() throws(JournalError) -> Outcome? {
         try discard()
-        let file = try DamagedFile(files)
+        var file = try DamagedFile(files)
+        file.readBehindDamage(files)
         let salvage = Salvage(file)
         guard let stream = salvage.stream, Hex.bytes(stream.utf8)?.count == 16 else { return nil }
         let queue = SalvagedQueue(salvage)

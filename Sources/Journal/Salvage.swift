@@ -29,7 +29,8 @@ struct Salvage {
 
     /// Looks at every page once.
     init(_ file: borrowing DamagedFile) {
-        for page in stride(from: 1, through: file.pageCount, by: 1) {
+        // Versions first: what stands on the page itself counts more.
+        for page in file.places.reversed() {
             for index in 0..<file.rowCount(page) {
                 guard let row = file.row(page: page, index: index) else { continue }
                 if row.rowID == nil { addKeyed(row.values) } else { add(row, page: page, index: index) }

@@ -37,7 +37,10 @@ struct SalvagedQueue {
         self.salvage = salvage
         acknowledged = salvage.outlets.values.min() ?? 0
         known = (salvage.readings.map(\.position) + salvage.gaps.keys).sorted()
+        let given = salvage.gaps.values.compactMap { NumberedGap($0) }
         for reading in salvage.readings where salvage.names[reading.meter] != nil {
+            // An older version of a page has readings that were given up since.
+            guard !given.contains(where: { $0.covers(reading) }) else { continue }
             entries.append(Entry(position: reading.position, isBefore: false, content: .reading(reading)))
         }
         for (position, columns) in salvage.gaps {
@@ -120,6 +123,11 @@ extension SalvagedQueue.Content {
 }
 
 extension SalvagedQueue.NumberedGap {
+    func covers(_ reading: Salvage.FoundReading) -> Bool {
+        guard meter == reading.meter, let fromSeq, let toSeq else { return false }
+        return fromSeq <= reading.seq && reading.seq <= toSeq
+    }
+
     init?(_ columns: [StoredValue]) {
         guard let meter = columns[1].integer, let fromTime = columns[4].integer, let toTime = columns[5].integer,
             let count = columns[6].integer, let reason = columns[7].string

@@ -16,7 +16,8 @@ func withFolder<Value>(_ body: (String) async throws -> Value) async throws -> V
 /// A journal in a fresh folder, closed and removed at the end.
 func withJournal<Value>(
     _ settings: JournalSettings = JournalSettings(), logger: Logger = .silent,
-    clock: (@Sendable () -> Timestamp)? = nil, seams: JournalSeams = JournalSeams(), _ body: (Journal, _ path: String) async throws -> Value
+    clock: (@Sendable () -> Timestamp)? = nil, seams: JournalSeams = JournalSeams(),
+    _ body: (Journal, _ path: String) async throws -> Value
 ) async throws -> Value {
     try await withFolder { folder in
         let path = folder + "/journal.db"
