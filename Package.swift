@@ -130,8 +130,15 @@ let package = Package(
             dependencies: ["Transport", "MeterSimulator", "OBIS", "TestSupport", "Wire", "CLinux", log],
             swiftSettings: testing),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "OBIS"], swiftSettings: testing),
+        // What a disk holds after a power cut, and a writer that is killed.
+        .target(name: "CFaultVFS", path: "Tests/CFaultVFS", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .executableTarget(
+            name: "JournalWriter", dependencies: ["Journal", "OBIS", "CFaultVFS", log], path: "Tests/JournalWriter",
+            swiftSettings: testing),
         .testTarget(
-            name: "JournalTests", dependencies: ["Journal", "OBIS", "TestSupport", grdb, log], swiftSettings: testing),
+            name: "JournalTests",
+            dependencies: ["Journal", "JournalWriter", "CFaultVFS", "OBIS", "TestSupport", grdb, log],
+            swiftSettings: testing),
         .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", "TestSupport", log], swiftSettings: testing),
         .testTarget(
             name: "DaemonTests",

@@ -157,7 +157,6 @@ extension ConfigurationReading {
             return value.choice("way to sync", [("commit", JournalConfiguration.Sync.commit)])
         }
         guard let section = value.section("sync", keys: ["every"]) else { return nil }
-        value.warn("has no effect yet: this version syncs every reading before it counts as accepted")
         let every = section.required("every", example: "1s")
         return every?.duration(in: .milliseconds(100)...(.seconds(60)), examples: "1s").map { .every($0) }
     }

@@ -96,7 +96,12 @@ extension BrokerSettings {
 
 extension JournalSettings {
     init(_ configured: JournalConfiguration) {
-        self.init(keep: configured.keep, maxSize: configured.maxSize)
+        let sync: Sync =
+            switch configured.sync {
+            case .commit: .full
+            case .every(let time): .every(time)
+            }
+        self.init(keep: configured.keep, maxSize: configured.maxSize, sync: sync)
     }
 }
 

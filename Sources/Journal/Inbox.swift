@@ -1,5 +1,7 @@
 /// One write that waits for its transaction.
 struct PendingWrite: Sendable {
+    /// Whether the queue grows by it; cursors and values take no room of their own.
+    let isEntry: Bool
     /// Called inside the transaction. What it returns is called when the transaction is synced.
     let perform: @Sendable (inout WriteBatch) throws -> @Sendable () -> Void
     /// Called instead when it is not.
@@ -15,6 +17,8 @@ struct Inbox {
         case waits
         /// The caller arranges a transaction.
         case first
+        /// As many wait as one transaction takes: nothing is gained by waiting for more.
+        case enough
     }
 
     private var waiting: [PendingWrite] = []
@@ -26,7 +30,7 @@ struct Inbox {
     mutating func add(_ write: PendingWrite) -> Arrival {
         guard !isClosed else { return .refused }
         waiting.append(write)
-        guard !isArranged else { return .waits }
+        guard !isArranged else { return waiting.count == JournalLimits.batch ? .enough : .waits }
         isArranged = true
         return .first
     }

@@ -17,11 +17,16 @@ public final class Journal: Sendable {
     private let store: JournalStore
     private let settings: JournalSettings
     private let clock: @Sendable () -> Timestamp
+    private let seams: JournalSeams
     private let lock: FileLock
+    private let ballast: Ballast
     private let queue: DispatchQueue
     private let inbox = Mutex(Inbox())
     private let isClosed = Atomic(false)
     private let isRetaining = Atomic(false)
+    private let ageClock = Mutex(AgeClock())
+    /// From the first write that found no room until there is some for the ballast.
+    private let isDiskFull = Atomic(false)
     private let condition: JournalCondition
     private let signal: CommitSignal
 
@@ -36,12 +41,20 @@ public final class Journal: Sendable {
     public static func open(
         path: String, settings: JournalSettings, logger: Logger, clock: (@Sendable () -> Timestamp)? = nil
     ) async throws(JournalError) -> Journal {
+        try await open(path: path, settings: settings, logger: logger, clock: clock, seams: JournalSeams())
+    }
+
+    package static func open(
+        path: String, settings: JournalSettings, logger: Logger, clock: (@Sendable () -> Timestamp)? = nil,
+        seams: JournalSeams
+    ) async throws(JournalError) -> Journal {
         let queue = DispatchQueue(label: "obisd.journal")
         let clock = clock ?? { .now }
         let opened = await withCheckedContinuation { continuation in
-            queue.async { continuation.resume(returning: Opening.result(JournalFiles(path: path), at: clock())) }
+            queue.async { continuation.resume(returning: Opening.result(JournalFiles(path: path), at: clock(), seams)) }
         }
-        let journal = Journal(try opened.get(), settings: settings, logger: logger, clock: clock, queue: queue)
+        let journal = Journal(
+            try opened.get(), settings: settings, logger: logger, clock: clock, queue: queue, seams: seams)
         for note in journal.openingNotes { journal.condition.note(note) }
         journal.startRetention()
         return journal
@@ -49,7 +62,7 @@ public final class Journal: Sendable {
 
     private init(
         _ opening: Opening, settings: JournalSettings, logger: Logger, clock: @escaping @Sendable () -> Timestamp,
-        queue: DispatchQueue
+        queue: DispatchQueue, seams: JournalSeams
     ) {
         stream = opening.store.stream
         openingNotes = opening.notes
@@ -60,6 +73,8 @@ public final class Journal: Sendable {
         self.settings = settings
         self.clock = clock
         self.queue = queue
+        self.seams = seams
+        ballast = Ballast(opening.store.files, seams)
     }
 
     /// Writes what waits, then closes the file. Calls that come later fail with `closed`.
@@ -84,12 +99,12 @@ public final class Journal: Sendable {
     ///
     /// When it throws, no `seq` has been used.
     public func append(_ draft: ReadingDraft) async throws(JournalError) -> JournaledReading {
-        try await write { batch in try batch.append(draft) }
+        try await write(isEntry: true) { batch in try batch.append(draft) }
     }
 
     /// Tells the outlets, in queue order, of readings that could not be journaled.
     public func record(_ gap: GapDraft) async throws(JournalError) {
-        try await write { batch in try batch.record(gap) }
+        try await write(isEntry: true) { batch in try batch.record(gap) }
     }
 
     /// The outlet has everything up to `position`. Never goes backwards, nor beyond the newest entry.
@@ -171,10 +186,11 @@ extension Journal {
     }
 
     private func write<Value: Sendable>(
-        _ body: @escaping @Sendable (inout WriteBatch) throws -> Value
+        isEntry: Bool = false, _ body: @escaping @Sendable (inout WriteBatch) throws -> Value
     ) async throws(JournalError) -> Value {
         let result: Result<Value, JournalError> = await withCheckedContinuation { continuation in
             let write = PendingWrite(
+                isEntry: isEntry,
                 perform: { batch in
                     let value = try body(&batch)
                     return { continuation.resume(returning: .success(value)) }
@@ -183,15 +199,27 @@ extension Journal {
             switch inbox.withLock({ $0.add(write) }) {
             case .refused: write.fail(.closed)
             case .waits: break
-            case .first: queue.async { self.commitNext() }
+            case .first: arrangeCommit()
+            case .enough: queue.async { self.commitNext() }
             }
         }
         return try result.get()
     }
 
+    /// At once, or after the time in which writes gather to be synced together.
+    private func arrangeCommit() {
+        switch settings.sync {
+        case .every(let time) where waitingWrites < JournalLimits.batch:
+            queue.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: time.inMilliseconds ?? .max))) {
+                self.commitNext()
+            }
+        case .every, .full: queue.async { self.commitNext() }
+        }
+    }
+
     private func commitNext() {
         // What has arrived meanwhile lines up behind the reads that wait.
-        if commitBatch() { queue.async { self.commitNext() } }
+        if commitBatch() { arrangeCommit() }
     }
 
     /// Everything that waits, in one synced transaction.
@@ -204,27 +232,83 @@ extension Journal {
     }
 
     private func commit(_ writes: [PendingWrite]) {
-        var done: [@Sendable () -> Void] = []
+        guard !isDiskFull.load(ordering: .relaxed) || hasRoomAgain() else { return commitWithoutRoom(writes) }
         do {
-            let (newest, appended) = try store.commit { db in
-                var batch = try WriteBatch(db, stream: stream)
-                for write in writes {
-                    do {
-                        done.append(try write.perform(&batch))
-                    } catch let refusal as JournalError where refusal.code == .limit {
-                        // It has changed nothing, so the others go on.
-                        done.append { write.fail(refusal) }
-                    }
-                }
-                return (batch.newest, batch.appended)
-            }
-            let isDue = condition.succeeded(appended: appended)
-            signal.send(newest)
-            for finish in done { finish() }
-            if isDue { startRetention() }
+            try perform(writes)
         } catch {
-            condition.failed(error)
-            for write in writes { write.fail(error) }
+            guard error.code == .full else { return fail(writes, error) }
+            isDiskFull.store(true, ordering: .relaxed)
+            commitWithoutRoom(writes)
+        }
+    }
+
+    /// One synced transaction; who waits is told when it is.
+    private func perform(_ writes: [PendingWrite], isRecovered: Bool = true) throws(JournalError) {
+        var done: [@Sendable () -> Void] = []
+        let (newest, appended) = try store.commit { db in
+            var batch = try WriteBatch(db, stream: stream)
+            for write in writes {
+                do {
+                    done.append(try write.perform(&batch))
+                } catch let refusal as JournalError where refusal.code == .limit {
+                    // It has changed nothing, so the others go on.
+                    done.append { write.fail(refusal) }
+                }
+            }
+            return (batch.newest, batch.appended)
+        }
+        seams.reached(.committed)
+        let isDue = condition.succeeded(appended: appended, isRecovered: isRecovered)
+        signal.send(newest)
+        for finish in done { finish() }
+        if isDue { startRetention() }
+    }
+
+    private func fail(_ writes: [PendingWrite], _ error: JournalError) {
+        condition.failed(error)
+        for write in writes { write.fail(error) }
+    }
+
+    // MARK: A full disk
+
+    private func hasRoomAgain() -> Bool {
+        guard ballast.takeIn() else { return false }
+        isDiskFull.store(false, ordering: .relaxed)
+        return true
+    }
+
+    /// What every outlet has makes way for what arrives. Where there is nothing of that, entries are refused, and
+    /// cursors still move: the room that the ballast left is theirs.
+    private func commitWithoutRoom(_ writes: [PendingWrite]) {
+        _ = ballast.throwOff()
+        emptyLog()
+        let hasRoom = makeRoom()
+        let refused = hasRoom ? [] : writes.filter(\.isEntry)
+        let others = hasRoom ? writes : writes.filter { !$0.isEntry }
+        do {
+            if !others.isEmpty { try perform(others, isRecovered: hasRoom) }
+            emptyLog()
+        } catch {
+            fail(others, error)
+        }
+        if !refused.isEmpty { fail(refused, .full(store.files, "no room is left on the disk")) }
+    }
+
+    /// What is copied from the log lets it begin again in the room that it has. What fails here fails again later.
+    private func emptyLog() {
+        _ = try? store.access { db in _ = try db.checkpoint(.passive) }
+    }
+
+    /// - Returns: whether there are free pages in the file.
+    private func makeRoom() -> Bool {
+        do {
+            if try store.access({ db in try db.hasFreePages() }) { return true }
+            guard let chunk = try store.access({ db in try db.nextAcknowledgedChunk() }) else { return false }
+            condition.dropped(try store.commit { db in try db.drop(chunk) })
+            emptyLog()
+            return true
+        } catch {
+            return false
         }
     }
 
@@ -248,11 +332,20 @@ extension Journal {
     private func retainChunk() -> Bool {
         guard !isClosed.load(ordering: .relaxed) else { return false }
         do {
-            let chunk = try store.access { db in try db.nextChunk(settings, now: clock()) }
+            let now = clock()
+            let uptime = seams.uptime?() ?? AgeClock.uptime
+            let isTrusted = ageClock.withLock { $0.isTrusted(now, uptime: uptime) }
+            let chunk = try store.access { db in try db.nextChunk(settings, now: isTrusted ? now : nil) }
             var dropped = Dropped()
-            if let chunk { dropped = try store.commit { db in try db.drop(chunk) } }
+            if let chunk {
+                dropped = try store.commit { db in
+                    defer { seams.reached(.retaining) }
+                    return try db.drop(chunk)
+                }
+            }
             dropped.shrunk = try store.access { db in try db.shrink(settings) }
             condition.dropped(dropped)
+            if dropped.isNothing { _ = hasRoomAgain() }
             return !dropped.isNothing
         } catch {
             condition.failed(error)

@@ -24,11 +24,12 @@ final class JournalCondition: Sendable {
         logger.warning("\(text)")
     }
 
+    /// - Parameter isRecovered: false where entries are still refused.
     /// - Returns: whether it is time to look at age and size.
-    func succeeded(appended: Int64) -> Bool {
+    func succeeded(appended: Int64, isRecovered: Bool) -> Bool {
         let (hasRecovered, isDue) = state.withLock { state in
-            let hasRecovered = state.figures.lastError != nil
-            state.figures.lastError = nil
+            let hasRecovered = isRecovered && state.figures.lastError != nil
+            if isRecovered { state.figures.lastError = nil }
             state.figures.transactions += 1
             state.figures.appended += appended
             state.appendsUntilCheck -= Int(appended)

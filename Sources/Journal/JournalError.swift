@@ -104,7 +104,7 @@ extension JournalError {
         }
     }
 
-    private static func full(_ files: JournalFiles, _ detail: String) -> JournalError {
+    static func full(_ files: JournalFiles, _ detail: String) -> JournalError {
         JournalError(
             .full,
             """

@@ -23,11 +23,14 @@ struct JournalFiles: Sendable {
     var logBytes: Int64 { Self.status(of: path + "-wal").map { Int64($0.st_size) } ?? 0 }
 
     /// Whether the file system says that an ordinary user gets no more of it.
-    var isDiskFull: Bool {
+    var isDiskFull: Bool { freeBytes < 16 * 4096 }
+
+    /// Bytes that an ordinary user gets from the file system; without limit where it does not say.
+    var freeBytes: Int64 {
         var status = statvfs()
         // The structure outlives the call, which fills it.
-        guard unsafe statvfs(folder, &status) == 0 else { return false }
-        return status.f_bavail < 16
+        guard unsafe statvfs(folder, &status) == 0 else { return .max }
+        return Int64(clamping: status.f_bavail.multipliedReportingOverflow(by: status.f_frsize).partialValue)
     }
 
     /// Renames the database and what belongs to it to `…damaged-<time>`, so that SQLite's own tools find them together.
@@ -42,7 +45,16 @@ struct JournalFiles: Sendable {
                 throw .noAccess(self, "the damaged file cannot be renamed: \(Self.reason(errno))")
             }
         }
+        syncFolder()
         return name
+    }
+
+    /// A rename is on the disk only then. Where it fails, the next opening finds the files as they were.
+    func syncFolder() {
+        let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
     }
 
     private func unusedName(at now: Timestamp) -> String {

@@ -23,7 +23,7 @@ public struct JournalReader: Sendable {
         do {
             database = try DatabaseQueue(path: path, configuration: configuration)
             try database.read { db in
-                guard try !JournalStore.examineIdentity(db, files) else {
+                guard try !JournalStore.examineIdentity(db, files, version: Schema.version(JournalSeams())) else {
                     throw JournalError(.foreign, "\(path) is an empty database and no journal.")
                 }
             }

@@ -6,10 +6,13 @@ public struct JournalSettings: Sendable, Hashable {
         case dropOldest = "drop_oldest"
     }
 
-    /// When a commit reaches the disk.
+    /// When readings reach the disk. `append` returns when they have, in either case.
     public enum Sync: Sendable, Hashable {
-        /// Before `append` returns.
+        /// As soon as they arrive.
         case full
+        /// Together with all that arrive in this time after the first of them: fewer writes and syncs, for which each
+        /// caller waits longer, and a crash takes what has waited.
+        case every(Duration)
     }
 
     /// The age from which a reading that every outlet has is dropped; nil keeps it as long as there is room.
@@ -42,6 +45,8 @@ enum JournalLimits {
     static let page = 8 << 20
     /// Readings dropped in one transaction.
     static let chunk: Int64 = 256
+    /// Pages in the file that let it take entries on a full disk.
+    static let freePages: Int64 = 64
     /// Appends between two looks at age and size.
     static let appendsPerCheck = 64
     /// A file up to this size is examined completely when it is opened.

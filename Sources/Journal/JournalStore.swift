@@ -38,19 +38,20 @@ struct JournalStore: Sendable {
 
 extension JournalStore {
     /// Opens the file or makes a new one, and examines it.
-    init(opening files: JournalFiles) throws(JournalError) {
+    init(opening files: JournalFiles, _ seams: JournalSeams) throws(JournalError) {
         self.files = files
         do {
-            database = try DatabaseQueue(path: files.path, configuration: Self.configuration(files))
+            database = try DatabaseQueue(path: files.path, configuration: Self.configuration(files, seams))
         } catch {
             throw JournalError(error, at: files)
         }
         let size = files.databaseBytes ?? 0
         do {
             (stream, newest) = try database.writeWithoutTransaction { db in
-                try Schema.migrate(db, stream: Self.newStream)
+                try Schema.migrate(db, stream: Self.newStream, seams)
                 try Self.verifySettings(db, files)
                 if size <= JournalLimits.completeCheck { try Self.checkCompletely(db) }
+                for table in CheckedTable.all { try db.verify(table) }
                 return (try Self.storedStream(db), try Self.checkedNewest(db))
             }
         } catch {
@@ -59,7 +60,7 @@ extension JournalStore {
         }
     }
 
-    private static func configuration(_ files: JournalFiles) -> Configuration {
+    private static func configuration(_ files: JournalFiles, _ seams: JournalSeams) -> Configuration {
         var configuration = Configuration()
         configuration.label = "journal"
         configuration.foreignKeysEnabled = false
@@ -69,7 +70,7 @@ extension JournalStore {
         configuration.allowsUnsafeTransactions = true
         configuration.prepareDatabase { db in
             // Before anything is written: the file may be somebody else's.
-            let isNew = try examineIdentity(db, files)
+            let isNew = try examineIdentity(db, files, version: Schema.version(seams))
             // Would write to an existing file, and would have no effect.
             if isNew { try db.execute(sql: "PRAGMA auto_vacuum = INCREMENTAL") }
             guard try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL") == "wal" else {
@@ -90,17 +91,17 @@ extension JournalStore {
     /// A newer version's journal and other programs' databases are left exactly as they are.
     ///
     /// - Returns: whether nothing is in it yet.
-    static func examineIdentity(_ db: Database, _ files: JournalFiles) throws -> Bool {
+    static func examineIdentity(_ db: Database, _ files: JournalFiles, version known: Int64) throws -> Bool {
         let application = try Int64.fetchOne(db, sql: "PRAGMA application_id") ?? 0
         let version = try Int64.fetchOne(db, sql: "PRAGMA user_version") ?? 0
         let tables = try String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
         if application == Schema.applicationID {
-            guard version <= Schema.version else {
+            guard version <= known else {
                 throw JournalError(
                     .newer,
                     """
                     The journal \(files.path) has format \(version), and this version of obisd knows formats up to \
-                    \(Schema.version). Install the version that wrote it, or set `journal: path:` to a new file.
+                    \(known). Install the version that wrote it, or set `journal: path:` to a new file.
                     """)
             }
             guard version > 0 else { throw JournalError.corrupt("the format's number is \(version)") }

@@ -6,11 +6,12 @@ struct Opening: Sendable {
     let lock: FileLock
     let notes: [String]
 
-    static func result(_ files: JournalFiles, at now: Timestamp) -> Result<Opening, JournalError> {
-        Result { () throws(JournalError) in try Opening(files, at: now) }
+    static func result(_ files: JournalFiles, at now: Timestamp, _ seams: JournalSeams) -> Result<Opening, JournalError>
+    {
+        Result { () throws(JournalError) in try Opening(files, at: now, seams) }
     }
 
-    private init(_ files: JournalFiles, at now: Timestamp) throws(JournalError) {
+    private init(_ files: JournalFiles, at now: Timestamp, _ seams: JournalSeams) throws(JournalError) {
         guard !files.isDirectory else {
             throw JournalError(
                 .access,
@@ -18,20 +19,59 @@ struct Opening: Sendable {
             )
         }
         lock = try FileLock(files)
-        var notes = try Self.lookAtRemains(files, at: now)
+        let restoration = Restoration(files: files, seams: seams)
+        var notes = try Self.finish(restoration)
+        notes += try Self.lookAtRemains(files, at: now)
         do {
-            store = try JournalStore(opening: files)
+            try restoration.examineLog()
+            store = try Self.store(files, seams)
         } catch {
             guard error.code == .corrupt else { throw error }
+            let outcome = try restoration.build()
+            seams.reached(.salvaging)
             let name = try files.setAside(at: now)
-            store = try JournalStore(opening: files)
+            seams.reached(.salvaging)
+            if outcome != nil { try restoration.takePlace() }
+            store = try Self.store(files, seams)
             notes.append(
-                """
-                The journal \(files.path) was damaged (\(error.finding ?? error.message)) and has been set aside as \(name). A new one with \
-                the stream \(store.stream) has been started; readings that had not been published are in the file set aside.
-                """)
+                "The journal \(files.path) was damaged (\(error.finding ?? error.message)) and has been set aside as "
+                    + "\(name). \(Self.sentence(outcome, stream: store.stream))")
         }
         self.notes = notes
+    }
+
+    private static func sentence(_ outcome: Restoration.Outcome?, stream: String) -> String {
+        guard let outcome else {
+            return "A new one with the stream \(stream) has been started; readings that had not been published are in "
+                + "the file set aside."
+        }
+        let found = "\(outcome.readings) readings have been brought over, \(outcome.missing) are missing"
+        return outcome.keepsStream
+            ? "\(found); the stream \(stream) goes on."
+            : "\(found); their numbers cannot be continued with certainty, so the stream \(stream) has been started."
+    }
+
+    /// The power failed while a damaged file was being replaced: a restored one without a damaged one is complete.
+    private static func finish(_ restoration: Restoration) throws(JournalError) -> [String] {
+        guard let size = restoration.target.databaseBytes, size > 0 else { return [] }
+        guard restoration.files.databaseBytes == nil else {
+            try restoration.discard()
+            return []
+        }
+        try restoration.takePlace()
+        return [
+            "The journal \(restoration.files.path) was damaged, and what could be read of it has been brought over."
+        ]
+    }
+
+    /// A disk that is full has room for the log's index at least when the ballast is gone.
+    private static func store(_ files: JournalFiles, _ seams: JournalSeams) throws(JournalError) -> JournalStore {
+        do {
+            return try JournalStore(opening: files, seams)
+        } catch {
+            guard error.code == .full, Ballast(files, seams).throwOff() else { throw error }
+            return try JournalStore(opening: files, seams)
+        }
     }
 
     /// Signs of a journal that was here before, where no database is.

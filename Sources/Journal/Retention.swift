@@ -23,11 +23,21 @@ struct Chunk: Sendable {
 /// Only ever the beginning of the queue is dropped: what remains is without holes.
 extension Database {
     /// Looks what the next chunk is, without writing.
-    func nextChunk(_ settings: JournalSettings, now: Timestamp) throws -> Chunk? {
+    ///
+    /// - Parameter now: nil where the clock is not to be believed; then nothing is too old.
+    func nextChunk(_ settings: JournalSettings, now: Timestamp?) throws -> Chunk? {
         guard let oldest = try oldestReading() else { return nil }
         let acknowledged = try acknowledgedPosition()
         let last = try lastToDrop(settings, now: now, oldest: oldest, acknowledged: acknowledged)
         return last.map { Chunk(oldest: oldest, last: $0, acknowledged: acknowledged) }
+    }
+
+    /// The oldest that every outlet has, for a disk that is full. The newest reading stays.
+    func nextAcknowledgedChunk() throws -> Chunk? {
+        guard let oldest = try oldestReading() else { return nil }
+        let acknowledged = try acknowledgedPosition()
+        let last = min(oldest + JournalLimits.chunk, acknowledged + 1, try newestReading()) - 1
+        return last < oldest ? nil : Chunk(oldest: oldest, last: last, acknowledged: acknowledged)
     }
 
     /// Drops it, in the transaction of the caller.
@@ -44,7 +54,7 @@ extension Database {
 
     /// The last position of the next chunk; nil when there is nothing to drop.
     private func lastToDrop(
-        _ settings: JournalSettings, now: Timestamp, oldest: Int64, acknowledged: Int64
+        _ settings: JournalSettings, now: Timestamp?, oldest: Int64, acknowledged: Int64
     ) throws -> Int64? {
         if let maxSize = settings.maxSize, try usedBytes() > maxSize {
             // One reading is always kept: the limit is for the past, not for what arrives.
@@ -52,7 +62,7 @@ extension Database {
             guard end >= oldest else { return nil }
             return acknowledged >= oldest ? min(end, acknowledged) : end
         }
-        guard let age = settings.keep?.inMilliseconds, acknowledged >= oldest else { return nil }
+        guard let now, let age = settings.keep?.inMilliseconds, acknowledged >= oldest else { return nil }
         let end = min(oldest + JournalLimits.chunk - 1, acknowledged)
         let limit = now.milliseconds.subtractingReportingOverflow(age)
         guard !limit.overflow else { return nil }
@@ -73,6 +83,9 @@ extension Database {
                 FROM reading WHERE position > ? AND position <= ? GROUP BY meter
                 """,
             arguments: [max(chunk.acknowledged, chunk.oldest - 1), chunk.last])
+        let former = try String.fetchOne(
+            self, sql: "SELECT value FROM journal WHERE key = ?", arguments: [Fact.formerEnd])
+        let formerEnd = former.flatMap { Int64($0) } ?? 0
         var total: Int64 = 0
         for row in lost {
             var gap = LostRange(
@@ -80,16 +93,14 @@ extension Database {
                 count: try row.integer(6))
             let meter = try row.integer(0)
             total += gap.count
-            gap = try taking(in: gap, meter: meter, acknowledged: chunk.acknowledged)
-            try execute(
-                sql: """
-                    INSERT INTO gap(position, meter, from_seq, to_seq, from_time, to_time, count, reason)
-                    VALUES(?, ?, ?, ?, ?, ?, ?, ?)
-                    """,
-                arguments: [
-                    try row.integer(1), meter, gap.fromSeq, try row.integer(3), gap.fromTime, gap.toTime, gap.count,
-                    JournalGap.Reason.journalFull.rawValue,
-                ])
+            // Numbers of a former stream would mislead.
+            let isNumbered = try row.integer(1) > formerEnd
+            if isNumbered { gap = try taking(in: gap, meter: meter, acknowledged: chunk.acknowledged) }
+            try insert(
+                SalvagedQueue.NumberedGap(
+                    meter: meter, fromSeq: gap.fromSeq, toSeq: try row.integer(3), fromTime: gap.fromTime,
+                    toTime: gap.toTime, count: gap.count, reason: JournalGap.Reason.journalFull.rawValue),
+                at: try row.integer(1), isNumbered: isNumbered)
         }
         return total
     }
@@ -129,6 +140,11 @@ extension Database {
     /// Bytes of the pages in use; free ones are used again before the file grows.
     func usedBytes() throws -> Int64 {
         (try pragma("page_count") - pragma("freelist_count")) * (try pragma("page_size"))
+    }
+
+    /// Whether some entries fit in without the file growing.
+    func hasFreePages() throws -> Bool {
+        try pragma("freelist_count") >= JournalLimits.freePages
     }
 
     /// Gives some pages back where the file is larger than allowed or mostly empty. Otherwise free pages stay: moving

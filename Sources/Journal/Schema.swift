@@ -6,21 +6,24 @@ enum Schema {
     static let applicationID: Int64 = 0x6F62_6973
 
     /// Step n takes a file from version n to n + 1.
-    static let migrations: [@Sendable (Database) throws -> Void] = [createTables]
+    static let migrations: [@Sendable (Database) throws -> Void] = [createTables, addChecksums]
 
-    static var version: Int64 { Int64(migrations.count) }
+    static func version(_ seams: JournalSeams) -> Int64 { Int64(migrations.count + seams.laterMigrations.count) }
 
     /// All missing steps in one transaction: a power cut leaves the old version or the new one.
-    static func migrate(_ db: Database, stream: () -> String) throws {
+    static func migrate(_ db: Database, stream: () -> String, _ seams: JournalSeams) throws {
         let present = try Int64.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-        guard present < version else { return }
+        guard present < version(seams) else { return }
         try db.inTransaction(.immediate) {
-            for step in migrations[Int(present)...] { try step(db) }
+            for step in (migrations + seams.laterMigrations)[Int(present)...] {
+                try step(db)
+                seams.reached(.migrating)
+            }
             if present == 0 {
-                try db.execute(sql: "INSERT INTO journal(key, value) VALUES('stream', ?)", arguments: [stream()])
+                try db.setFact(Fact.stream, stream())
                 try db.execute(sql: "PRAGMA application_id = \(applicationID)")
             }
-            try db.execute(sql: "PRAGMA user_version = \(version)")
+            try db.execute(sql: "PRAGMA user_version = \(version(seams))")
             return .commit
         }
     }
@@ -75,5 +78,22 @@ enum Schema {
                     PRIMARY KEY (meter, key)
                 ) WITHOUT ROWID;
                 """)
+    }
+
+    /// Every row gets one, and what could not be told without its row stands in a second table.
+    private static func addChecksums(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE copy (
+                    key TEXT NOT NULL PRIMARY KEY,
+                    value TEXT NOT NULL
+                ) WITHOUT ROWID;
+                INSERT INTO copy SELECT key, value FROM journal;
+                INSERT INTO copy SELECT 'meter ' || id, name FROM meter;
+                """)
+        for table in CheckedTable.all {
+            try db.execute(sql: "ALTER TABLE \(table.name) ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+            try db.seal(table)
+        }
     }
 }

@@ -1,4 +1,3 @@
-import Foundation
 import GRDB
 import OBIS
 
@@ -18,8 +17,6 @@ struct WriteBatch {
 
     // MARK: Entries
 
-    // An empty array is bound as NULL, hence `coalesce`.
-
     /// The payload is built here, since the number is certain only here.
     ///
     /// What this throws of its own accord it throws before it has changed anything.
@@ -37,14 +34,7 @@ struct WriteBatch {
         let id = try count(draft.meter, id: known?.id, seq: seq, position: position)
         let reading = JournaledReading(
             position: position, meter: draft.meter, seq: seq, capturedAt: draft.capturedAt, payload: payload)
-        try database.cachedStatement(
-            sql: """
-                INSERT INTO reading(position, meter, seq, captured_at, checksum, payload)
-                VALUES(?, ?, ?, ?, ?, coalesce(?, x''))
-                """
-        ).execute(arguments: [
-            position, id, seq, draft.capturedAt.milliseconds, Int64(reading.checksum(meter: id)), Data(payload),
-        ])
+        try database.insert(reading, meter: id)
         for (key, value) in draft.values { try set(value, forKey: key, meter: draft.meter) }
         newest = position
         appended += 1
@@ -55,11 +45,11 @@ struct WriteBatch {
         let known = try meter(draft.meter)
         let position = try newest.successor()
         let id = try count(draft.meter, id: known?.id, seq: known?.lastSeq ?? 0, position: position)
-        try database.cachedStatement(
-            sql: "INSERT INTO gap(position, meter, from_time, to_time, count, reason) VALUES(?, ?, ?, ?, ?, ?)"
-        ).execute(arguments: [
-            position, id, draft.fromTime.milliseconds, draft.toTime.milliseconds, draft.count, draft.reason.rawValue,
-        ])
+        try database.insert(
+            SalvagedQueue.NumberedGap(
+                meter: id, fromTime: draft.fromTime.milliseconds, toTime: draft.toTime.milliseconds, count: draft.count,
+                reason: draft.reason.rawValue),
+            at: position)
         newest = position
     }
 
@@ -70,47 +60,31 @@ struct WriteBatch {
     }
 
     private func count(_ meter: String, id: Int64?, seq: Int64, position: Int64) throws -> Int64 {
-        if let id {
-            try database.cachedStatement(sql: "UPDATE meter SET last_seq = ?, last_position = ? WHERE id = ?")
-                .execute(arguments: [seq, position, id])
-            return id
+        guard let id else {
+            return try database.insertMeter(name: meter, lastSeq: seq, lastPosition: position)
         }
-        try database.cachedStatement(sql: "INSERT INTO meter(name, last_seq, last_position) VALUES(?, ?, ?)")
-            .execute(arguments: [meter, seq, position])
-        return database.lastInsertedRowID
+        try database.updateMeter(id: id, name: meter, lastSeq: seq, lastPosition: position)
+        return id
     }
 
     // MARK: Cursors
 
     /// Makes the outlet known, so that nothing is dropped before it has it.
     func register(_ outlet: String) throws {
-        try database.cachedStatement(sql: "INSERT OR IGNORE INTO outlet(name, position) VALUES(?, 0)")
-            .execute(arguments: [outlet])
+        try database.setOutlet(outlet, 0, isNew: true)
     }
 
     /// Never backwards, and never beyond the end of the queue.
     func advance(_ outlet: String, to position: Int64) throws {
         try register(outlet)
-        let reachable = min(position, newest)
-        try database.cachedStatement(sql: "UPDATE outlet SET position = ? WHERE name = ? AND position < ?")
-            .execute(arguments: [reachable, outlet, reachable])
+        try database.setOutlet(outlet, min(position, newest), isNew: false)
     }
 
     // MARK: Values
 
     func set(_ value: [UInt8]?, forKey key: String, meter: String) throws {
         try Self.requireSmall(value)
-        if let value {
-            try database.cachedStatement(
-                sql: """
-                    INSERT INTO state(meter, key, value) VALUES(?, ?, coalesce(?, x''))
-                    ON CONFLICT(meter, key) DO UPDATE SET value = excluded.value
-                    """
-            ).execute(arguments: [meter, key, Data(value)])
-        } else {
-            try database.cachedStatement(sql: "DELETE FROM state WHERE meter = ? AND key = ?")
-                .execute(arguments: [meter, key])
-        }
+        try database.setValue(value, forKey: key, meter: meter)
     }
 
     private static func requireSmall(_ value: [UInt8]?) throws(JournalError) {

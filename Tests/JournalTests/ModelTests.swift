@@ -1,3 +1,4 @@
+import Foundation
 import Journal
 import OBIS
 import TestSupport
@@ -15,49 +16,142 @@ struct ModelTests {
         var recorded: Set<Int64> = []
     }
 
-    @Test("appending, acknowledging, retaining and reopening in any order loses nothing unexplained", arguments: 1...6)
-    func random(seed: UInt64) async throws {
+    struct Sequence: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let seed: UInt64
+
+        /// Those with a name once showed something.
+        static let all =
+            [
+                Sequence(testDescription: "a cursor that stays where it is, and a kill after a refusal", seed: 79)
+            ] + (1...(isLong ? 400 : 8)).map { Sequence(testDescription: "seed \($0)", seed: $0) }
+    }
+
+    @Test(
+        "appending, acknowledging, retaining, refusing, crashing and reopening in any order loses nothing unexplained",
+        arguments: Sequence.all)
+    func random(_ sequence: Sequence) async throws {
         try await withFolder { folder in
-            var generator = SeededGenerator(seed: seed)
-            var model = Model()
-            let settings = JournalSettings(keep: .seconds(3600), maxSize: 1 << 19)
-            var journal = try await open(folder + "/journal.db", settings)
-            try await journal.withoutSync()
+            var generator = SeededGenerator(seed: sequence.seed)
+            var world = try await World(folder)
             // Known from the beginning: what was dropped before an outlet existed is not told to it.
-            for outlet in ["mqtt", "file"] { model.cursors[outlet] = try await journal.cursor(of: outlet) }
+            for outlet in ["mqtt", "file"] { world.model.cursors[outlet] = try await world.journal.cursor(of: outlet) }
             for step in 0..<120 {
-                switch Int.random(in: 0..<10, using: &generator) {
-                case 0..<5: try await append(Int.random(in: 1...40, using: &generator), to: journal, &model)
-                case 5:
-                    let time = Timestamp(milliseconds: Int64(step))
-                    try await journal.record(
-                        GapDraft(meter: "m0", fromTime: time, toTime: time, count: 2, reason: .journalUnavailable))
-                    model.newest += 1
-                    model.recorded.insert(model.newest)
-                case 6, 7:
-                    let outlet = Bool.random(using: &generator) ? "mqtt" : "file"
-                    let position = Int64.random(in: -5...(model.newest + 5), using: &generator)
-                    try await journal.advance(outlet: outlet, to: position)
-                    model.cursors[outlet] = max(model.cursors[outlet] ?? 0, min(position, model.newest))
-                case 8: await journal.retain()
-                default:
-                    await journal.close()
-                    journal = try await open(folder + "/journal.db", settings)
-                    try await journal.withoutSync()
-                }
-                if step % 20 == 19 { try await compare(journal, model) }
+                try await take(Int.random(in: 0..<14, using: &generator), in: &world, &generator)
+                if step % 20 == 19 { try await compare(world.journal, world.model) }
             }
-            await journal.close()
+            await world.journal.close()
         }
     }
 
-    private func append(_ count: Int, to journal: Journal, _ model: inout Model) async throws {
+    /// The journal in its present place, on a disk and with a clock that are at the test's command.
+    struct World {
+        static let settings = JournalSettings(keep: .seconds(7200), maxSize: 1 << 19)
+        let root: String
+        let clock = TestClock(1_768_000_000_000)
+        var disk: FaultDisk
+        var journal: Journal
+        var model = Model()
+        var crashes = 0
+        /// Whether the last commit was refused: until an entry is written, the log may end with it.
+        var endsWithRefusal = false
+
+        init(_ root: String) async throws {
+            self.root = root
+            disk = FaultDisk(root)
+            journal = try await Journal.open(
+                path: disk.path, settings: Self.settings, logger: .silent, clock: clock.wall, seams: clock.seams)
+        }
+
+        mutating func reopen() async throws {
+            journal = try await Journal.open(
+                path: disk.path, settings: Self.settings, logger: .silent, clock: clock.wall, seams: clock.seams)
+            #expect(journal.openingNotes.isEmpty)
+        }
+
+        /// What the kernel has of the files goes on elsewhere, as after a kill.
+        mutating func crash() async throws {
+            crashes += 1
+            let folder = "\(root)/\(crashes)"
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+            let left = journal
+            let (from, to) = (disk.path, folder + "/journal.db")
+            // Between two transactions of what is done in the background.
+            try await left.withConnection { _ in
+                for suffix in ["", "-wal"] {
+                    try FileManager.default.copyItem(atPath: from + suffix, toPath: to + suffix)
+                }
+            }
+            await left.close()
+            disk = FaultDisk(folder)
+            try await reopen()
+        }
+    }
+
+    private func take(_ step: Int, in world: inout World, _ generator: inout SeededGenerator) async throws {
+        switch step {
+        case 0..<5: try await append(Int.random(in: 1...40, using: &generator), to: &world)
+        case 5:
+            let time = Timestamp(milliseconds: world.clock.now)
+            try await world.journal.record(
+                GapDraft(meter: "m0", fromTime: time, toTime: time, count: 2, reason: .journalUnavailable))
+            world.endsWithRefusal = false
+            world.model.newest += 1
+            world.model.recorded.insert(world.model.newest)
+        case 6, 7:
+            let outlet = Bool.random(using: &generator) ? "mqtt" : "file"
+            let position = Int64.random(in: -5...(world.model.newest + 5), using: &generator)
+            // Writes nothing where the cursor is there already, so the log may end as before.
+            try await world.journal.advance(outlet: outlet, to: position)
+            world.model.cursors[outlet] = max(world.model.cursors[outlet] ?? 0, min(position, world.model.newest))
+        case 8: await world.journal.retain()
+        case 9:
+            await world.journal.close()
+            try await world.reopen()
+        case 10, 11:
+            if !world.endsWithRefusal { try await world.crash() }
+        case 12: try await refuse(&world, &generator)
+        default:
+            world.clock.run(Int64.random(in: 0...7_200_000, using: &generator))
+            guard Int.random(in: 0..<3, using: &generator) == 0 else { return }
+            world.clock.jump(
+                to: [0, world.clock.now + 86_400_000, world.clock.now - 86_400_000].randomElement(using: &generator)
+                    ?? 0)
+        }
+    }
+
+    /// The disk fails from some write on, and works again.
+    private func refuse(_ world: inout World, _ generator: inout SeededGenerator) async throws {
+        let codes: [Int32] = [13, 778, 1034]
+        world.disk.fail(
+            after: Int64.random(in: 0...9, using: &generator), code: codes.randomElement(using: &generator) ?? 13,
+            syncsToo: Bool.random(using: &generator))
+        for _ in 0..<4 {
+            do throws(JournalError) {
+                let reading = try await world.journal.append(draft("m1", at: world.clock.now, padding: 800))
+                accept([reading], &world.model)
+                world.endsWithRefusal = false
+            } catch {
+                world.endsWithRefusal = true
+            }
+        }
+        world.disk.fail(after: nil)
+    }
+
+    private func append(_ count: Int, to world: inout World) async throws {
+        let journal = world.journal
+        let now = world.clock.now
         let readings = try await withThrowingTaskGroup(of: JournaledReading.self) { group in
             for index in 0..<count {
-                group.addTask { try await journal.append(draft("m\(index % 3)", at: Int64(index), padding: 800)) }
+                group.addTask { try await journal.append(draft("m\(index % 3)", at: now, padding: 800)) }
             }
             return try await group.reduce(into: []) { $0.append($1) }
         }
+        accept(readings, &world.model)
+        world.endsWithRefusal = false
+    }
+
+    private func accept(_ readings: [JournaledReading], _ model: inout Model) {
         for reading in readings.sorted(by: { $0.position < $1.position }) {
             let seq = model.seqs[reading.meter, default: 0] + 1
             #expect(reading.seq == seq)

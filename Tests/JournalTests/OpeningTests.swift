@@ -92,7 +92,7 @@ struct OpeningTests {
             #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
             #expect(
                 try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [
-                    "journal.db", "journal.db.lock",
+                    "journal.db", "journal.db.ballast", "journal.db.lock",
                 ])
         }
     }
@@ -136,6 +136,61 @@ struct OpeningTests {
             #expect(journal.openingNotes.first?.contains("empty file") == true)
             #expect(try await journal.append(draft("main")).seq == 1)
             await journal.close()
+        }
+    }
+
+    /// What the first format had: no checksums beside those of readings.
+    private func makeOld(_ folder: String) async throws -> (path: String, stream: String, [JournalEntry]) {
+        let path = folder + "/journal.db"
+        let journal = try await open(path)
+        for index in 1...20 { _ = try await journal.append(draft("meter-\(index % 3)")) }
+        try await journal.record(
+            GapDraft(
+                meter: "meter-1", fromTime: Timestamp(milliseconds: 1), toTime: Timestamp(milliseconds: 2), count: 3,
+                reason: .journalUnavailable))
+        try await journal.advance(outlet: "mqtt", to: 7)
+        try await journal.set([7], forKey: "epoch", meter: "meter-2")
+        let entries = try await journal.everything()
+        try await journal.execute("DROP TABLE copy; PRAGMA user_version = 1")
+        for table in ["journal", "meter", "gap", "outlet", "state"] {
+            try await journal.execute("ALTER TABLE \(table) DROP COLUMN checksum")
+        }
+        await journal.close()
+        return (path, journal.stream, entries)
+    }
+
+    @Test("a file of the older format goes on with all that it has")
+    func older() async throws {
+        try await withFolder { folder in
+            let (path, stream, entries) = try await makeOld(folder)
+            for _ in 1...2 {
+                let journal = try await open(path)
+                #expect(journal.openingNotes.isEmpty)
+                #expect(journal.stream == stream)
+                #expect(try await journal.everything() == entries)
+                #expect(try await journal.cursor(of: "mqtt") == 7)
+                #expect(try await journal.value(forKey: "epoch", meter: "meter-2") == [7])
+                #expect(try await journal.number("PRAGMA user_version") == 2)
+                await journal.close()
+            }
+        }
+    }
+
+    @Test("a step to a newer format that fails leaves the older one, and the next opening makes it")
+    func migrationFails() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            let first = try await open(path)
+            let reading = try await first.append(draft("main"))
+            await first.close()
+            let failing = JournalSeams(laterMigrations: [
+                { db in try db.execute(sql: "CREATE TABLE later(x); INSERT INTO nowhere VALUES(1)") }
+            ])
+            #expect(await failure { try await open(path, seams: failing) } != nil)
+            let again = try await open(path)
+            #expect(try await again.everything() == [.reading(reading)])
+            #expect(try await again.number("SELECT count(*) FROM sqlite_master WHERE name = 'later'") == 0)
+            await again.close()
         }
     }
 }

@@ -16,19 +16,51 @@ func withFolder<Value>(_ body: (String) async throws -> Value) async throws -> V
 /// A journal in a fresh folder, closed and removed at the end.
 func withJournal<Value>(
     _ settings: JournalSettings = JournalSettings(), logger: Logger = .silent,
-    clock: (@Sendable () -> Timestamp)? = nil, _ body: (Journal, _ path: String) async throws -> Value
+    clock: (@Sendable () -> Timestamp)? = nil, seams: JournalSeams = JournalSeams(),
+    _ body: (Journal, _ path: String) async throws -> Value
 ) async throws -> Value {
     try await withFolder { folder in
         let path = folder + "/journal.db"
-        let journal = try await Journal.open(path: path, settings: settings, logger: logger, clock: clock)
+        let journal = try await Journal.open(path: path, settings: settings, logger: logger, clock: clock, seams: seams)
         let value = try await body(journal, path)
         await journal.close()
         return value
     }
 }
 
-func open(_ path: String, _ settings: JournalSettings = JournalSettings()) async throws -> Journal {
-    try await Journal.open(path: path, settings: settings, logger: .silent)
+/// The host's two clocks: one that is set, and one that only runs.
+final class TestClock: Sendable {
+    private let state: Mutex<(wall: Int64, uptime: Int64)>
+
+    init(_ milliseconds: Int64) {
+        state = Mutex((milliseconds, 0))
+    }
+
+    /// Milliseconds since 1970.
+    var now: Int64 { state.withLock { $0.wall } }
+
+    var wall: @Sendable () -> Timestamp {
+        { Timestamp(milliseconds: self.now) }
+    }
+
+    var seams: JournalSeams {
+        JournalSeams(uptime: { .milliseconds(self.state.withLock { $0.uptime }) })
+    }
+
+    func run(_ milliseconds: Int64) {
+        state.withLock { $0 = ($0.wall + milliseconds, $0.uptime + milliseconds) }
+    }
+
+    /// Somebody sets it.
+    func jump(to milliseconds: Int64) {
+        state.withLock { $0.wall = milliseconds }
+    }
+}
+
+func open(
+    _ path: String, _ settings: JournalSettings = JournalSettings(), seams: JournalSeams = JournalSeams()
+) async throws -> Journal {
+    try await Journal.open(path: path, settings: settings, logger: .silent, seams: seams)
 }
 
 /// A reading whose payload tells its number.

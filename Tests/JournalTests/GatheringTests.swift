@@ -1,0 +1,63 @@
+import Journal
+import OBIS
+import Testing
+
+@Suite("Synced together")
+struct GatheringTests {
+    /// Longer than any test: only another reason ends the wait.
+    private static let forever = JournalSettings(sync: .every(.seconds(86_400)))
+
+    /// Appends so many, one arriving after the other, and closes the journal. - Returns: syncs of the log that it took.
+    private func syncs(_ settings: JournalSettings, readings: Int) async throws -> Int64 {
+        try await withFaultDisk { disk in
+            let journal = try await open(disk.path, settings)
+            let before = disk.syncs
+            var tasks: [Task<JournaledReading, any Error>] = []
+            for index in 0..<readings {
+                tasks.append(Task { try await journal.append(draft("main")) })
+                if settings.sync == .full {
+                    _ = try await tasks[index].value
+                } else {
+                    while journal.waitingWrites < index + 1 { await Task.yield() }
+                }
+            }
+            if settings.sync != .full { #expect(disk.syncs == before) }
+            async let closed: Void = journal.close()
+            for task in tasks { _ = try await task.value }
+            // The rest is the checkpoint of closing.
+            let figures = await journal.figures()
+            await closed
+            let after = try await open(disk.path)
+            #expect(
+                try await after.everything().compactMap(\.reading).map(\.seq).sorted() == Array(1...Int64(readings)))
+            await after.close()
+            return figures.transactions
+        }
+    }
+
+    @Test("readings that arrive within the time share one sync, and nothing is accepted or synced before it")
+    func shared() async throws {
+        #expect(try await syncs(Self.forever, readings: 40) == 1)
+        #expect(try await syncs(JournalSettings(), readings: 40) == 40)
+    }
+
+    @Test("after the time the readings are accepted without any other cause")
+    func time() async throws {
+        try await withJournal(JournalSettings(sync: .every(.milliseconds(20)))) { journal, _ in
+            for seq in 1...5 { #expect(try await journal.append(draft("main")).seq == Int64(seq)) }
+            try await journal.advance(outlet: "mqtt", to: 3)
+            #expect(try await journal.cursor(of: "mqtt") == 3)
+        }
+    }
+
+    @Test("as many as fit into one transaction do not wait")
+    func enough() async throws {
+        try await withJournal(Self.forever) { journal, _ in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<256 { group.addTask { _ = try await journal.append(draft("main")) } }
+                try await group.waitForAll()
+            }
+            #expect(await journal.figures().transactions == 1)
+        }
+    }
+}
