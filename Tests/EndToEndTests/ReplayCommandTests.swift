@@ -123,8 +123,11 @@ struct ReplayCommandTests {
     @Test("is refused while the daemon runs, and the daemon goes on")
     func busy() async throws {
         try await withEvening { evening in
-            try evening.daemon.start()
+            // What comes behind the farewell is of the next daemon.
+            let status = "obisd/e2e/status"
+            try await evening.subscriber.wait(for: "the farewell") { $0.last(status)?.payload == "offline" }
             let newest = evening.subscriber.newest("push")
+            try evening.daemon.start()
             try await evening.subscriber.wait(for: "new readings") { $0.newest("push") > newest }
             let outcome = try await evening.replay([evening.capture("push")])
             #expect(outcome.exitCode == 74 && outcome.output.isEmpty)
