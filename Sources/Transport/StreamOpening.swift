@@ -49,13 +49,14 @@ extension StreamLink {
         try options.setOption(.socketOption(.so_rcvbuf), value: .init(LinkFeed.closingReserve / 2))
     }
 
-    /// A dead host is noticed after a minute of silence.
+    /// A dead host is noticed after a minute of silence, and as soon when it is sent something meanwhile.
     private static func setUpSocket(_ options: any NIOSynchronousChannelOptions) throws {
         try boundReceiveBuffer(options)
         try options.setOption(.socketOption(.so_keepalive), value: 1)
         try options.setOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: 30)
         try options.setOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: 10)
         try options.setOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3)
+        try options.setOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: 60_000)
         try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
     }
 
