@@ -14,8 +14,9 @@ struct DamagedFile: ~Copyable {
     private var committed: [Int: Int] = [:]
     /// Other versions of pages, numbered on from the last page: of a damaged log the newest need not be the best.
     private var versions: [(isInLog: Bool, offset: Int)] = []
-    /// Whether the log goes on behind the place where SQLite takes it as ended.
+    /// Whether the log goes on behind the place where SQLite takes it as ended, and where that is.
     private(set) var isLogDamaged = false
+    private var soundEnd = 32
     /// Whether pages are described by maps; assumed where the header does not say.
     let hasMaps: Bool
 
@@ -77,6 +78,14 @@ struct DamagedFile: ~Copyable {
         return page.count == pageSize ? page : nil
     }
 
+    /// Whether the page stands in the log behind its damage, where commits that were refused may be too.
+    func isBehindDamage(_ number: Int) -> Bool {
+        guard number > pageCount else { return (committed[number] ?? 0) > soundEnd }
+        guard places.contains(number) else { return false }
+        let version = versions[number - pageCount - 1]
+        return version.isInLog && version.offset > soundEnd
+    }
+
     private static func pageSize(_ header: [UInt8]) -> Int? {
         guard header.count == 100, header.starts(with: "SQLite format 3\0".utf8) else { return nil }
         let size = header.bigEndian(at: 16, bytes: 2)
@@ -120,6 +129,7 @@ struct DamagedFile: ~Copyable {
             waiting = [:]
         }
         let commitsBehind = frames(bytes: bytes).count { $0.isCommit && $0.offset > end }
+        soundEnd = end
         isLogDamaged = commitsBehind > (isSound ? 1 : 0)
     }
 

@@ -34,8 +34,9 @@ public final class Journal: Sendable {
 
     /// Opens the journal or makes a new one.
     ///
-    /// A damaged file is renamed and a new one begun, with a new stream; `openingNotes` says so. A newer version's file,
-    /// another program's database, a folder and a file that cannot be written are errors, and are left as they are.
+    /// A damaged file is renamed, and what is whole in it goes on in a new one, where that can be told with the same
+    /// stream; `openingNotes` says so. A newer version's file, another program's database, a folder and a file that cannot be
+    /// written are errors, and are left as they are.
     ///
     /// - Parameter clock: what retention by age goes by.
     public static func open(

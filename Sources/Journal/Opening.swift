@@ -27,7 +27,7 @@ struct Opening: Sendable {
             store = try Self.store(files, seams)
         } catch {
             guard error.code == .corrupt else { throw error }
-            let outcome = try restoration.build()
+            let outcome = try Self.withBallast(files, seams) { () throws(JournalError) in try restoration.build() }
             seams.reached(.salvaging)
             let name = try files.setAside(at: now)
             seams.reached(.salvaging)
@@ -64,13 +64,19 @@ struct Opening: Sendable {
         ]
     }
 
-    /// A disk that is full has room for the log's index at least when the ballast is gone.
     private static func store(_ files: JournalFiles, _ seams: JournalSeams) throws(JournalError) -> JournalStore {
+        try withBallast(files, seams) { () throws(JournalError) in try JournalStore(opening: files, seams) }
+    }
+
+    /// A disk that is full has room for the log's index at least when the ballast is gone.
+    private static func withBallast<Value>(
+        _ files: JournalFiles, _ seams: JournalSeams, _ body: () throws(JournalError) -> Value
+    ) throws(JournalError) -> Value {
         do {
-            return try JournalStore(opening: files, seams)
+            return try body()
         } catch {
             guard error.code == .full, Ballast(files, seams).throwOff() else { throw error }
-            return try JournalStore(opening: files, seams)
+            return try body()
         }
     }
 

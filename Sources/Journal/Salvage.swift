@@ -16,6 +16,7 @@ struct Salvage {
         let capturedAt: Int64
         let page: Int
         let index: Int
+        let isBehindDamage: Bool
     }
 
     private(set) var stream: String?
@@ -33,11 +34,16 @@ struct Salvage {
         for page in file.places.reversed() {
             for index in 0..<file.rowCount(page) {
                 guard let row = file.row(page: page, index: index) else { continue }
-                if row.rowID == nil { addKeyed(row.values) } else { add(row, page: page, index: index) }
+                if row.rowID == nil {
+                    addKeyed(row.values)
+                } else {
+                    add(row, page: page, index: index, file.isBehindDamage(page))
+                }
             }
         }
-        readings.sort { $0.position < $1.position }
-        // The same reading on two pages, of which one is no longer used.
+        readings.sort { ($0.position, $0.isBehindDamage ? 1 : 0) < ($1.position, $1.isBehindDamage ? 1 : 0) }
+        // The same reading on two pages, of which one is no longer used, or one that was refused in the place of one that
+        // was accepted.
         readings = readings.reduce(into: []) { kept, reading in
             if kept.last?.position != reading.position { kept.append(reading) }
         }
@@ -51,13 +57,14 @@ struct Salvage {
 
     // MARK: Rows
 
-    private mutating func add(_ row: FoundRow, page: Int, index: Int) {
+    private mutating func add(_ row: FoundRow, page: Int, index: Int, _ isBehindDamage: Bool) {
         guard let rowID = row.rowID else { return }
         if let reading = JournaledReading(row), let meter = row.values[1].integer {
             readings.append(
                 FoundReading(
                     position: reading.position, meter: meter, seq: reading.seq,
-                    capturedAt: reading.capturedAt.milliseconds, page: page, index: index))
+                    capturedAt: reading.capturedAt.milliseconds, page: page, index: index,
+                    isBehindDamage: isBehindDamage))
         } else if let columns = row.verified(.meters), let name = columns[1].string,
             let lastSeq = columns[2].integer, let lastPosition = columns[3].integer,
             lastSeq >= meters[rowID]?.lastSeq ?? 0
