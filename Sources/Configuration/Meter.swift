@@ -31,6 +31,8 @@ public struct Meter: Sendable, Equatable {
     public var isAligned: Bool
     /// The times of the day at which a polled meter is read, in order; empty where the interval says when.
     public var times: [TimeOfDay]
+    /// Of each window of this length only the last reading is journaled; nil: every reading is.
+    public var recordsEvery: Duration?
     public var limits: MeterLimits
     /// Devices behind this meter that are meters of their own in topics.
     public var subMeters: [SubMeter]
@@ -43,7 +45,7 @@ public struct Meter: Sendable, Equatable {
         bus: String? = nil, settings: ProtocolSettings = ProtocolSettings(), timeZone: ClockZone? = nil,
         usesMeterClock: Bool = true,
         serial: String? = nil, interval: Duration? = nil, isAligned: Bool = false, times: [TimeOfDay] = [],
-        limits: MeterLimits = MeterLimits(), subMeters: [SubMeter] = []
+        recordsEvery: Duration? = nil, limits: MeterLimits = MeterLimits(), subMeters: [SubMeter] = []
     ) {
         self.id = id
         self.name = name
@@ -58,6 +60,7 @@ public struct Meter: Sendable, Equatable {
         self.interval = interval
         self.isAligned = isAligned
         self.times = times
+        self.recordsEvery = recordsEvery
         self.limits = limits
         self.subMeters = subMeters
     }

@@ -8,10 +8,10 @@ import struct Foundation.TimeZone
 extension ConfigurationReading {
     private static let commonKeys = [
         "id", "name", "enabled", "protocol", "transport", "bus", "time_zone", "meter_clock", "serial", "interval",
-        "align", "at", "limits",
+        "align", "at", "record", "limits",
     ]
     private static let laterKeys: Set<String> = [
-        "record", "anomalies", "client", "server", "security", "registers", "offset",
+        "anomalies", "client", "server", "security", "registers", "offset",
     ]
     /// Protocols of later versions, so that their names are not taken for a slip of the finger.
     private static let laterProtocols = ["dlms-client"]
@@ -47,6 +47,7 @@ extension ConfigurationReading {
         }
         let clock = clock(section)
         let schedule = schedule(section, meterProtocol, settings)
+        let recordsEvery = section["record"].flatMap(record)
         let subMeters = section["sub_meters"].flatMap(subMeters) ?? []
         let limits = section["limits"].flatMap(limits) ?? MeterLimits()
         let name = section["name"]?.label(atMost: 255)
@@ -56,8 +57,8 @@ extension ConfigurationReading {
         return Meter(
             id: id, name: name, isEnabled: isEnabled, protocolName: meterProtocol.name, endpoint: endpoint,
             bus: bus?.id, settings: settings, timeZone: clock.zone, usesMeterClock: clock.isUsed, serial: serial,
-            interval: schedule.interval, isAligned: schedule.isAligned, times: schedule.times, limits: limits,
-            subMeters: subMeters)
+            interval: schedule.interval, isAligned: schedule.isAligned, times: schedule.times,
+            recordsEvery: recordsEvery, limits: limits, subMeters: subMeters)
     }
 
     private func transport(_ section: Section, _ line: LineSettings) -> Endpoint? {
@@ -285,6 +286,12 @@ extension ConfigurationReading {
         }
         let times = items.compactMap { $0.parsed("time of the day", examples: #""00:00""#) { TimeOfDay($0) } }
         return Set(times).sorted()
+    }
+
+    /// `{every: 10s}`.
+    private func record(_ value: Value) -> Duration? {
+        value.section("record", keys: ["every"])?.required("every", example: "10s")?
+            .duration(in: .seconds(1)...(.seconds(86_400)), examples: "10s")
     }
 
     // MARK: Devices behind a meter

@@ -142,5 +142,6 @@ private struct ReaderGroup: Service {
             while (try? await Task.sleep(for: .seconds(3600))) != nil {}
         }
         manager.stopping()
+        for pipeline in readers.flatMap(\.intake.pipelines) { await pipeline.end() }
     }
 }

@@ -28,10 +28,13 @@ actor MeterPipeline {
     private var availability: Availability
     private var limiter = LogLimiter()
     private var staleRegisters = 0
-    private var lastSeq: Int64?
     /// Of the newest reading in `state`.
     private var stateSeq: Int64?
     private var unjournaled: GapDraft?
+    /// Where not every reading is journaled.
+    private var thinning: Thinning?
+    /// The journal gets one reading after the other.
+    private var journaling: Task<Int64?, Never>?
     private(set) var figures = MeterFigures()
 
     /// What a device behind another meter said last.
@@ -56,6 +59,7 @@ actor MeterPipeline {
         self.logger = logger
         meterClock = MeterClock(zone: meter.timeZone)
         self.mapping = mapping
+        thinning = meter.recordsEvery.map(Thinning.init)
         state = LiveState(mapping: mapping)
         availability = Availability(
             interval: meter.interval ?? Schedule.longestPause(of: meter.times.map(\.minutesSinceMidnight)))
@@ -76,8 +80,8 @@ actor MeterPipeline {
 
     // MARK: Telegrams
 
-    /// Takes a telegram that arrived at `capturedAt`. Returns when its reading is in the journal, or when it is
-    /// known that it cannot be.
+    /// Takes a telegram that arrived at `capturedAt`. Returns when its reading is in the journal, held back for
+    /// it, or when it is known that it cannot be there.
     ///
     /// - Returns: false when the reading is wrong as a whole: another meter sent it.
     @discardableResult
@@ -89,8 +93,8 @@ actor MeterPipeline {
         say(reading.issues)
         // Live readings say that the meter is there, also while the disk is slow.
         heard()
-        await journalReading(reading)
-        show(reading)
+        let seq = await take(draft(of: reading))
+        show(reading, seq: seq)
         return !reading.issues.contains { $0.register == nil && $0.level == .error }
     }
 
@@ -107,7 +111,7 @@ actor MeterPipeline {
         heard()
         state.confirm(now: clock.monotonic)
         // After a restart the broker may have lost what was said before.
-        if isFirst { show(judge(telegram, capturedAt: capturedAt)) }
+        if isFirst { show(judge(telegram, capturedAt: capturedAt), seq: nil) }
     }
 
     private func heard() {
@@ -120,9 +124,9 @@ actor MeterPipeline {
         announceAvailability()
     }
 
-    private func show(_ reading: Reading) {
+    private func show(_ reading: Reading, seq: Int64?) {
         guard source == .live else { return }
-        if state.merge(reading, now: clock.monotonic) { stateSeq = lastSeq }
+        if state.merge(reading, now: clock.monotonic) { stateSeq = seq }
         announceState()
     }
 
@@ -164,26 +168,58 @@ actor MeterPipeline {
         return register
     }
 
-    private func journalReading(_ reading: Reading) async {
+    private func draft(of reading: Reading) -> ReadingDraft {
         let (node, id) = (node, meter.id)
         var values: [String: [UInt8]?] = [:]
         if source == .live {
             values[Self.stateKey] = validator.state.stored
             if let fingerprint { values[Self.fingerprintKey] = fingerprint }
         }
-        let draft = ReadingDraft(meter: id, capturedAt: reading.capturedAt, values: values) { stream, seq in
+        return ReadingDraft(meter: id, capturedAt: reading.capturedAt, values: values) { stream, seq in
             ReadingPayload.reading(reading, node: node, meter: id, stream: stream, seq: seq)
         }
+    }
+
+    /// - Returns: the number of the reading; nil while it is held back, and where it cannot be journaled.
+    private func take(_ draft: ReadingDraft) async -> Int64? {
+        guard thinning != nil else { return await journal(draft).value }
+        if let due = thinning?.hold(draft) { _ = await journal(due).value }
+        return nil
+    }
+
+    /// Journals what is held back: nothing comes any more.
+    func end() async {
+        if let last = thinning?.end() { journal(last) }
+        await journaled()
+    }
+
+    /// Waits until what the journal was given so far is there, or cannot be.
+    func journaled() async {
+        _ = await journaling?.value
+    }
+
+    @discardableResult
+    private func journal(_ draft: ReadingDraft) -> Task<Int64?, Never> {
+        let before = journaling
+        let task = Task {
+            _ = await before?.value
+            return await append(draft)
+        }
+        journaling = task
+        return task
+    }
+
+    private func append(_ draft: ReadingDraft) async -> Int64? {
         await reportGap()
         do throws(JournalError) {
             let journaled = try await journal.append(draft)
-            lastSeq = journaled.seq
             figures.journaled += 1
             figures.lastSeq = journaled.seq
+            return journaled.seq
         } catch {
-            lastSeq = nil
             figures.unjournaled += 1
-            extendGap(reading.capturedAt, error)
+            extendGap(draft.capturedAt, error)
+            return nil
         }
     }
 
@@ -224,8 +260,9 @@ actor MeterPipeline {
         figures.linkError = message
     }
 
-    /// Looks at the time: what was not heard of for long is unknown.
+    /// Looks at the time: what was not heard of for long is unknown, and what was held back long enough is journaled.
     func tick() {
+        if source == .live, let due = thinning?.due(at: clock.now) { journal(due) }
         let now = clock.monotonic
         if availability.check(at: now) {
             logger.warning(

@@ -139,6 +139,11 @@ public struct Replay: Sendable {
         }
 
         func play() async {
+            await playPieces()
+            for pipeline in intake.pipelines { await pipeline.end() }
+        }
+
+        private func playPieces() async {
             guard let meterProtocol = ProtocolRegistry.named(replay.meter.protocolName) else { return }
             // Whether the meter was asked or not: what it said is decoded, as strictly as on its line.
             var session = meterProtocol.makeListener(replay.meter.settings)

@@ -93,6 +93,7 @@ struct ConfigurationTests {
                 encryption_key_file: keys/main
                 authentication_key_file: /keys/auth
                 interval: 5s
+                record: {every: 1m}
                 limits: {contracted_power: 9 kVA, fuse: 25A, phases: 3, nominal_voltage: 0.23 kV}
             """
         let files = FakeFiles(texts: [
@@ -110,6 +111,7 @@ struct ConfigurationTests {
         #expect(meter.settings.authenticationKey == Secret((0xD0...0xDF).map { $0 }))
         #expect(meter.timeZone == .named("Europe/Zurich") && !meter.usesMeterClock && meter.serial == "00345678")
         #expect(meter.interval == .seconds(5) && !meter.isAligned && meter.times.isEmpty)
+        #expect(meter.recordsEvery == .seconds(60))
         let limits = MeterLimits(
             contractedPower: .init(9000, .voltAmpere), fuse: 25, phases: 3, nominalVoltage: 230)
         #expect(meter.limits == limits)

@@ -220,9 +220,18 @@ struct DiagnosticTests {
     func transports(_ refusal: Refusal) { check(refusal) }
 
     @Test(
+        "in what is journaled",
+        arguments: [
+            Refusal(meter("record: 10s"), "5:13", "meters[0].record", "must be a mapping"),
+            Refusal(meter("record: {every: 1m, each: 1m}"), "5:25", "meters[0].record.each", "no key", "every"),
+            Refusal(meter("record: {every: 10}"), "5:21", "meters[0].record.every", "no duration"),
+            Refusal(meter("record: {every: 500ms}"), "5:21", "meters[0].record.every", "out of range", "from 1s to 1d"),
+        ])
+    func records(_ refusal: Refusal) { check(refusal) }
+
+    @Test(
         "in keys that a later version will understand",
         arguments: [
-            Refusal(meter("record: {every: 10s}"), "5:5", "meters[0].record", "not supported yet by this version"),
             Refusal(meter("anomalies: {unexpected_export: off}"), "5:5", "meters[0].anomalies", "not supported yet"),
         ])
     func later(_ refusal: Refusal) { check(refusal) }

@@ -55,6 +55,44 @@ struct WayOfAReadingTests {
         }
     }
 
+    @Test("a reading that waits for the end of its window is journaled when the daemon is told to end")
+    func heldBack() async throws {
+        try await withFolder { folder in
+            let broker = try await MosquittoBroker()
+            let push = try await PushLine(path: folder.appendingPathComponent("line").path, configuration: .init())
+            let subscriber = try Subscriber(port: broker.port, folder: folder)
+            let daemon = try DaemonProcess(
+                folder: folder, brokerPort: broker.port,
+                meters: [
+                    "id: main, protocol: dlms-push, transport: {serial: \(push.line.path), line: 2400 8E1}, "
+                        + "profile: lg-e450, record: {every: 1d}"
+                ])
+            try daemon.start()
+            try await push.waitForReader()
+            func isShown() -> Bool { Self.energy(subscriber.last("obisd/e2e/main/state")?.json) == push.house.imported }
+            var shown = 0
+            for _ in 0..<30 where shown < 3 {
+                await push.push()
+                do {
+                    try await subscriber.wait(for: "the state", within: .seconds(3)) { _ in isShown() }
+                    shown += 1
+                } catch is NotInTime { continue }
+            }
+            #expect(shown == 3)
+            #expect(try await daemon.terminate() == 0)
+            let journaled = try await daemon.journaled()
+            // Two where midnight passed.
+            #expect((1...2).contains(journaled.count))
+            let last = journaled.last.flatMap { ExactJSON(String(decoding: $0.payload, as: UTF8.self)) }
+            #expect(Self.energy(last) == push.house.imported)
+            await push.line.close()
+        }
+    }
+
+    private static func energy(_ reading: ExactJSON?) -> Int? {
+        reading?["registers"]?["1-1:1.8.0*255"]?["value"]?.int
+    }
+
     static let keys = [
         "schema", "node", "meter", "stream", "seq", "source", "epoch", "device", "time", "captured_at",
         "clock",

@@ -1,0 +1,114 @@
+import Configuration
+import Journal
+import OBIS
+import TestSupport
+import Testing
+import Transport
+
+@testable import Daemon
+
+/// `record: {every: …}`.
+@Suite("Where not every reading is journaled", .timeLimit(.minutes(2)))
+struct RecordTests {
+    private static let meter: Meter = {
+        var meter = P1.meter
+        meter.recordsEvery = .seconds(10)
+        return meter
+    }()
+
+    private static func house(_ second: Int) -> [String] {
+        P1.house(second: second, energy: "000123.4\(second < 10 ? "0" : "")\(second)")
+    }
+
+    private func energies(_ bench: PipelineBench) async throws -> [String?] {
+        try await bench.readings("main").map { $0["registers"]?["1-0:1.8.1*255"]?["value"]?.digits }
+    }
+
+    /// One telegram a second, from the begin of a window on.
+    private func talk(_ seconds: Range<Int>, _ bench: PipelineBench, looksAtTime: Bool) async throws {
+        for second in seconds {
+            await bench.accept(try P1.telegram(Self.house(second)))
+            if looksAtTime { await bench.pass(.seconds(1)) } else { bench.clock.pass(.seconds(1)) }
+        }
+    }
+
+    private static let toWindow = Duration.milliseconds(3_880)
+
+    @Test("the last of each window is, and everything feeds the state", arguments: [true, false])
+    func windows(looksAtTime: Bool) async throws {
+        try await withBench(Self.meter) { bench in
+            bench.clock.pass(Self.toWindow)
+            #expect(bench.clock.now.milliseconds % 10_000 == 0)
+            try await talk(0..<25, bench, looksAtTime: looksAtTime)
+            await bench.intake.main.journaled()
+            #expect(try await energies(bench) == ["123.409", "123.419"])
+            // Devices behind the meter tell of changes only.
+            #expect(try await bench.readings("gas").count == 1)
+            let state = try #require(try await bench.state("main"))
+            #expect(state["registers"]?["1-0:1.8.1*255"]?["value"]?.digits == "123.424")
+            #expect(state["seq"] == .null)
+            #expect(await bench.intake.main.figures.telegrams == 25)
+            await bench.intake.main.end()
+            #expect(try await energies(bench) == ["123.409", "123.419", "123.424"])
+            #expect(try await bench.readings("main").map { $0["seq"]?.int } == [1, 2, 3])
+        }
+    }
+
+    @Test("a meter that falls silent has its last reading when the window is over")
+    func silence() async throws {
+        try await withBench(Self.meter) { bench in
+            bench.clock.pass(Self.toWindow)
+            try await talk(0..<3, bench, looksAtTime: true)
+            await bench.pass(.milliseconds(6_999))
+            #expect(try await energies(bench) == [])
+            await bench.pass(.milliseconds(1))
+            await bench.intake.main.journaled()
+            #expect(try await energies(bench) == ["123.402"])
+        }
+    }
+
+    @Test("a recording is thinned by its own times, and its last reading is there")
+    func replay() async throws {
+        let begin: Int64 = 1_700_000_000_000
+        let pieces = (0..<25).map { second in
+            Capture.Piece(
+                time: Timestamp(milliseconds: begin + Int64(second) * 1000), bytes: P1.bytes(Self.house(second)),
+                isSent: false, endsBurst: true)
+        }
+        let replay = Replay(
+            configuration: Configuration(node: "cellar", meters: [Self.meter]), meter: Self.meter,
+            capture: Capture(pieces: pieces), speed: .full, clock: HandClock(), logger: quietLogger)
+        let (outcome, payloads) = try await replay.rehearse()
+        let readings = payloads.compactMap { ExactJSON(String(decoding: $0, as: UTF8.self)) }
+            .filter { $0["meter"]?.string == "main" }
+        #expect(outcome.readings == 25)
+        #expect(readings.map { $0["captured_at"]?.string?.suffix(7) } == ["29.000Z", "39.000Z", "44.000Z"])
+    }
+
+    @Test("windows end with every jump of the clock, and no reading is held back twice")
+    func jumps() {
+        var thinning = Thinning(every: .seconds(10))
+        func hold(_ time: Int64) -> Int64? {
+            thinning.hold(
+                ReadingDraft(meter: "main", capturedAt: Timestamp(milliseconds: time)) { _, _ in [] })?
+                .capturedAt.milliseconds
+        }
+        func due(_ time: Int64) -> Int64? {
+            thinning.due(at: Timestamp(milliseconds: time))?.capturedAt.milliseconds
+        }
+        #expect(due(0) == nil)
+        #expect(hold(0) == nil)
+        #expect(hold(9_999) == nil)
+        #expect(due(9_999) == nil)
+        #expect(hold(10_000) == 9_999)
+        #expect(hold(5_000) == 10_000)
+        #expect(hold(-1) == 5_000)
+        #expect(due(-10_000) == nil)
+        #expect(due(0) == -1)
+        #expect(due(0) == nil)
+        #expect(hold(.max) == nil)
+        #expect(hold(.min) == .max)
+        #expect(thinning.end()?.capturedAt.milliseconds == .min)
+        #expect(thinning.end() == nil)
+    }
+}
