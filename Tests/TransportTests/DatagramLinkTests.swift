@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import MeterSimulator
+import TestSupport
 import Testing
 import Wire
 
@@ -48,7 +49,7 @@ struct DatagramLinkTests {
     private func withMeter(
         _ host: String = "127.0.0.1", _ body: (DatagramLink, UDPMeterLine) async throws -> Void
     ) async throws {
-        let meter = try await UDPMeterLine(host: host)
+        let meter = try await UDPMeterLine(host: host, port: try FreePort.udp())
         let link = try await opener.open(.udp(host: host, port: meter.port), logger: logger)
         try await body(try #require(link as? DatagramLink), meter)
         await link.close()
