@@ -33,8 +33,9 @@ actor MeterPipeline {
     private var unjournaled: GapDraft?
     /// Where not every reading is journaled.
     private var thinning: Thinning?
-    /// The journal gets one reading after the other.
-    private var journaling: Task<Int64?, Never>?
+    /// Readings that the journal has been given and has not answered for.
+    private var underWay = 0
+    private var waitingForJournal: [CheckedContinuation<Void, Never>] = []
     private(set) var figures = MeterFigures()
 
     /// What a device behind another meter said last.
@@ -80,8 +81,8 @@ actor MeterPipeline {
 
     // MARK: Telegrams
 
-    /// Takes a telegram that arrived at `capturedAt`. Returns when its reading is in the journal, held back for
-    /// it, or when it is known that it cannot be there.
+    /// Takes a telegram that arrived at `capturedAt`. Returns when its reading is in the journal or cannot be, at once
+    /// where it is held back.
     ///
     /// - Returns: false when the reading is wrong as a whole: another meter sent it.
     @discardableResult
@@ -182,64 +183,82 @@ actor MeterPipeline {
 
     /// - Returns: the number of the reading; nil while it is held back, and where it cannot be journaled.
     private func take(_ draft: ReadingDraft) async -> Int64? {
-        guard thinning != nil else { return await journal(draft).value }
-        if let due = thinning?.hold(draft) { _ = await journal(due).value }
+        guard thinning != nil else { return await journal(draft) }
+        if let due = thinning?.hold(draft) { _ = await journal(due) }
         return nil
     }
 
-    /// Journals what is held back: nothing comes any more.
-    func end() async {
-        if let last = thinning?.end() { journal(last) }
-        await journaled()
+    /// Hands over what is held back: nothing comes any more.
+    func end() {
+        if let last = thinning?.end() { hand(last) }
     }
 
     /// Waits until what the journal was given so far is there, or cannot be.
     func journaled() async {
-        _ = await journaling?.value
+        guard underWay > 0 else { return }
+        await withCheckedContinuation { waitingForJournal.append($0) }
     }
 
-    @discardableResult
-    private func journal(_ draft: ReadingDraft) -> Task<Int64?, Never> {
-        let before = journaling
-        let task = Task {
-            _ = await before?.value
-            return await append(draft)
+    /// The reader waits for the disk, so that it takes no more than that can; where the journal gathers, only when it
+    /// has enough for one transaction.
+    private func journal(_ draft: ReadingDraft) async -> Int64? {
+        guard !journal.gathers || underWay >= Self.gatheredLimit else {
+            hand(draft)
+            return nil
         }
-        journaling = task
-        return task
+        return await withCheckedContinuation { hand(draft, $0) }
     }
 
-    private func append(_ draft: ReadingDraft) async -> Int64? {
-        await reportGap()
-        do throws(JournalError) {
-            let journaled = try await journal.append(draft)
+    private static let gatheredLimit = 255
+
+    private func hand(_ draft: ReadingDraft, _ waiting: CheckedContinuation<Int64?, Never>? = nil) {
+        if let gap = unjournaled {
+            unjournaled = nil
+            journal.record(gap) { result in
+                // Where it still cannot be written, the gap goes on.
+                if case .failure = result { Task { await self.extendGap(by: gap) } }
+            }
+        }
+        underWay += 1
+        journal.append(draft) { result in
+            Task {
+                let seq = await self.answered(draft, result)
+                waiting?.resume(returning: seq)
+            }
+        }
+    }
+
+    private func answered(_ draft: ReadingDraft, _ result: Result<JournaledReading, JournalError>) -> Int64? {
+        underWay -= 1
+        if underWay == 0 {
+            for waiting in waitingForJournal { waiting.resume() }
+            waitingForJournal = []
+        }
+        switch result {
+        case .success(let journaled):
             figures.journaled += 1
-            figures.lastSeq = journaled.seq
+            figures.lastSeq = max(figures.lastSeq ?? 0, journaled.seq)
             return journaled.seq
-        } catch {
+        case .failure(let error):
             figures.unjournaled += 1
-            extendGap(draft.capturedAt, error)
+            extendGap(
+                by: GapDraft(
+                    meter: meter.id, fromTime: draft.capturedAt, toTime: draft.capturedAt, count: 1,
+                    reason: error.code == .full ? .journalFull : .journalUnavailable))
             return nil
         }
     }
 
     /// Readings that could not be journaled are told of by time range and count, before the next one that can.
-    private func extendGap(_ time: Timestamp, _ error: JournalError) {
-        let reason: JournalGap.Reason = error.code == .full ? .journalFull : .journalUnavailable
+    private func extendGap(by more: GapDraft) {
         guard var gap = unjournaled else {
-            unjournaled = GapDraft(meter: meter.id, fromTime: time, toTime: time, count: 1, reason: reason)
+            unjournaled = more
             return
         }
-        gap.toTime = max(gap.toTime, time)
-        gap.count += 1
+        gap.fromTime = min(gap.fromTime, more.fromTime)
+        gap.toTime = max(gap.toTime, more.toTime)
+        gap.count += more.count
         unjournaled = gap
-    }
-
-    private func reportGap() async {
-        guard let gap = unjournaled else { return }
-        // Where it still cannot be written, the gap goes on.
-        guard (try? await journal.record(gap)) != nil else { return }
-        unjournaled = nil
     }
 
     // MARK: What else happens on the line
@@ -262,7 +281,7 @@ actor MeterPipeline {
 
     /// Looks at the time: what was not heard of for long is unknown, and what was held back long enough is journaled.
     func tick() {
-        if source == .live, let due = thinning?.due(at: clock.now) { journal(due) }
+        if source == .live, let due = thinning?.due(at: clock.now) { hand(due) }
         let now = clock.monotonic
         if availability.check(at: now) {
             logger.warning(

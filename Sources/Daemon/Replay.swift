@@ -78,6 +78,8 @@ public struct Replay: Sendable {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("obisd-replay-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
+        var configuration = configuration
+        configuration.journal.sync = .commit
         let backbone = try await Backbone(
             configuration, journalPath: folder.appendingPathComponent("journal.db").path, isDaemon: false, clock: clock,
             logger: logger)
@@ -141,6 +143,8 @@ public struct Replay: Sendable {
         func play() async {
             await playPieces()
             for pipeline in intake.pipelines { await pipeline.end() }
+            guard !Task.isCancelled else { return }
+            for pipeline in intake.pipelines { await pipeline.journaled() }
         }
 
         private func playPieces() async {

@@ -103,10 +103,27 @@ public final class Journal: Sendable {
         try await write(isEntry: true) { batch in try batch.append(draft) }
     }
 
+    /// Hands a reading over without waiting. Readings are taken in in the order of these calls.
+    ///
+    /// - Parameter finish: told what `append` would return or throw, on the journal's queue: it must be short.
+    public func append(
+        _ draft: ReadingDraft, finish: @escaping @Sendable (Result<JournaledReading, JournalError>) -> Void
+    ) {
+        submit(isEntry: true, { batch in try batch.append(draft) }, finish)
+    }
+
     /// Tells the outlets, in queue order, of readings that could not be journaled.
     public func record(_ gap: GapDraft) async throws(JournalError) {
         try await write(isEntry: true) { batch in try batch.record(gap) }
     }
+
+    /// Hands a gap over without waiting, as a reading.
+    public func record(_ gap: GapDraft, finish: @escaping @Sendable (Result<Void, JournalError>) -> Void) {
+        submit(isEntry: true, { batch in try batch.record(gap) }, finish)
+    }
+
+    /// Whether writes are held back to be synced together.
+    public var gathers: Bool { settings.sync != .full }
 
     /// The outlet has everything up to `position`. Never goes backwards, nor beyond the newest entry.
     ///
@@ -190,21 +207,28 @@ extension Journal {
         isEntry: Bool = false, _ body: @escaping @Sendable (inout WriteBatch) throws -> Value
     ) async throws(JournalError) -> Value {
         let result: Result<Value, JournalError> = await withCheckedContinuation { continuation in
-            let write = PendingWrite(
-                isEntry: isEntry,
-                perform: { batch in
-                    let value = try body(&batch)
-                    return { continuation.resume(returning: .success(value)) }
-                },
-                fail: { error in continuation.resume(returning: .failure(error)) })
-            switch inbox.withLock({ $0.add(write) }) {
-            case .refused: write.fail(.closed)
-            case .waits: break
-            case .first: arrangeCommit()
-            case .enough: queue.async { self.commitNext() }
-            }
+            submit(isEntry: isEntry, body) { continuation.resume(returning: $0) }
         }
         return try result.get()
+    }
+
+    private func submit<Value: Sendable>(
+        isEntry: Bool, _ body: @escaping @Sendable (inout WriteBatch) throws -> Value,
+        _ finish: @escaping @Sendable (Result<Value, JournalError>) -> Void
+    ) {
+        let write = PendingWrite(
+            isEntry: isEntry,
+            perform: { batch in
+                let value = try body(&batch)
+                return { finish(.success(value)) }
+            },
+            fail: { error in finish(.failure(error)) })
+        switch inbox.withLock({ $0.add(write) }) {
+        case .refused: write.fail(.closed)
+        case .waits: break
+        case .first: arrangeCommit()
+        case .enough: queue.async { self.commitNext() }
+        }
     }
 
     /// At once, or after the time in which writes gather to be synced together.

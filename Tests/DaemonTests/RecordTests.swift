@@ -112,3 +112,68 @@ struct RecordTests {
         #expect(thinning.end() == nil)
     }
 }
+
+/// `sync: {every: …}`.
+@Suite("Where the journal gathers readings", .timeLimit(.minutes(2)))
+struct GatheredTests {
+    @Test("a meter is read and its state shown meanwhile, and closing keeps every reading in its order")
+    func goesOn() async throws {
+        let forever = JournalSettings(sync: .every(.seconds(86_400)))
+        try await withBench(Meter(id: "main", protocolName: "dsmr-p1", endpoint: .file(path: "capture")), forever) {
+            bench in
+            for count in 100..<300 {
+                await bench.accept(try P1.telegram(P1.house(energy: "000000.\(count)")))
+            }
+            #expect(try await bench.readings("main").isEmpty)
+            let state = try #require(try await bench.state("main"))
+            #expect(state["registers"]?["1-0:1.8.1*255"]?["value"]?.digits == "0.299" && state["seq"] == .null)
+            try await bench.restart()
+            let readings = try await bench.readings("main")
+            #expect(
+                readings.map { $0["registers"]?["1-0:1.8.1*255"]?["value"]?.digits }
+                    == (100..<300).map { "0.\($0)" })
+            #expect(readings.map { $0["seq"]?.int } == Array(1...200))
+        }
+    }
+
+    @Test("as many as one transaction takes do not wait for the time")
+    func enough() async throws {
+        let forever = JournalSettings(sync: .every(.seconds(86_400)))
+        try await withBench(Meter(id: "main", protocolName: "dsmr-p1", endpoint: .file(path: "capture")), forever) {
+            bench in
+            for _ in 0..<256 { await bench.accept(try P1.telegram(P1.house())) }
+            #expect(try await bench.readings("main").count == 256)
+        }
+    }
+}
+
+@Suite("Readings that the journal refuses", .timeLimit(.minutes(2)))
+struct RefusedByJournalTests {
+    @Test("are told of as gaps, after what came before them and before what comes next", arguments: [false, true])
+    func gap(isGathering: Bool) async throws {
+        let settings = JournalSettings(sync: isGathering ? .every(.milliseconds(1)) : .full)
+        let meter = Meter(id: "main", protocolName: "dsmr-p1", endpoint: .file(path: "capture"))
+        try await withBench(meter, settings) { bench in
+            let telegram = try P1.telegram(P1.house())
+            var large = telegram
+            var long = telegram.registers[1]
+            long.value = .text(String(repeating: "x", count: 1 << 15))
+            large.registers += Array(repeating: long, count: 32)
+            for telegram in [telegram, large, large, large, telegram] {
+                bench.clock.pass(.seconds(1))
+                await bench.accept(telegram)
+                await bench.intake.main.journaled()
+            }
+            let entries = try await bench.journal.entries(after: 0, limit: 100)
+            #expect(entries.first?.reading?.seq == 1 && entries.last?.reading?.seq == 2)
+            let gaps = entries.compactMap(\.gap)
+            #expect(gaps.count == entries.count - 2 && gaps.map(\.count).reduce(0, +) == 3)
+            #expect(gaps.allSatisfy { $0.fromSeq == nil && $0.reason == .journalUnavailable })
+            let begin = try #require(entries.first?.reading?.capturedAt.milliseconds)
+            #expect(gaps.first?.fromTime.milliseconds == begin + 1000)
+            #expect(gaps.last?.toTime.milliseconds == begin + 3000)
+            #expect(await bench.intake.main.figures.unjournaled == 3)
+            #expect(await bench.intake.main.figures.journaled == 2)
+        }
+    }
+}

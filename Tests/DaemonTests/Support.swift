@@ -95,14 +95,16 @@ final class PipelineBench {
     let meter: Meter
     let retained: RetainedTopics
     private let path: String
+    private let settings: JournalSettings
     private(set) var journal: Journal
     private(set) var intake: Intake
 
-    init(_ meter: Meter, folder: URL) async throws {
+    init(_ meter: Meter, _ settings: JournalSettings, folder: URL) async throws {
         self.meter = meter
+        self.settings = settings
         path = folder.appendingPathComponent("journal.db").path
         retained = try await RetainedTopics()
-        journal = try await Journal.open(path: path, settings: JournalSettings(), logger: quietLogger)
+        journal = try await Journal.open(path: path, settings: settings, logger: quietLogger)
         intake = await Self.intake(meter, journal, retained.live, clock)
     }
 
@@ -121,7 +123,7 @@ final class PipelineBench {
     func restart() async throws {
         await journal.close()
         retained.forget()
-        journal = try await Journal.open(path: path, settings: JournalSettings(), logger: quietLogger)
+        journal = try await Journal.open(path: path, settings: settings, logger: quietLogger)
         intake = await Self.intake(meter, journal, retained.live, clock)
     }
 
@@ -155,9 +157,11 @@ final class PipelineBench {
 }
 
 /// A bench for one test, in a folder of its own.
-func withBench(_ meter: Meter, _ body: (PipelineBench) async throws -> Void) async throws {
+func withBench(
+    _ meter: Meter, _ settings: JournalSettings = JournalSettings(), _ body: (PipelineBench) async throws -> Void
+) async throws {
     try await withFolder { folder in
-        let bench = try await PipelineBench(meter, folder: folder)
+        let bench = try await PipelineBench(meter, settings, folder: folder)
         try await body(bench)
         await bench.journal.close()
         await bench.retained.end()

@@ -50,6 +50,27 @@ struct GatheringTests {
         }
     }
 
+    @Test("readings that are handed over without waiting are taken in in that order, and each is answered")
+    func order() async throws {
+        try await withFaultDisk { disk in
+            let journal = try await open(disk.path, Self.forever)
+            let (answers, continuation) = AsyncStream.makeStream(of: Result<JournaledReading, JournalError>.self)
+            for index in 0..<200 {
+                journal.append(draft(index.isMultiple(of: 2) ? "even" : "odd")) { continuation.yield($0) }
+            }
+            #expect(journal.waitingWrites == 200)
+            await journal.close()
+            journal.append(draft("late")) { answer in
+                #expect(throws: JournalError(.closed, "")) { try answer.get() }
+                continuation.finish()
+            }
+            var accepted: [JournaledReading] = []
+            for await answer in answers { accepted.append(try answer.get()) }
+            #expect(accepted.map(\.position) == Array(1...200))
+            #expect(accepted.map(\.meter) == (0..<200).map { $0.isMultiple(of: 2) ? "even" : "odd" })
+        }
+    }
+
     @Test("as many as fit into one transaction do not wait")
     func enough() async throws {
         try await withJournal(Self.forever) { journal, _ in
