@@ -85,7 +85,7 @@ let package = Package(
             name: "Daemon",
             dependencies: [
                 "OBIS", "Wire", "Metering", "Configuration", "Transport", "Rules", "Journal", "MQTT",
-                "CLinux", log, lifecycle, unixSignals, asyncAlgorithms, crypto,
+                "CLinux", log, lifecycle, unixSignals, asyncAlgorithms, crypto, nio, nioPosix,
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -21,7 +21,8 @@ struct Backbone: Sendable {
         clock: any HostClock, logger: Logger
     ) async throws {
         journal = try await Journal.open(
-            path: path ?? configuration.journal.path, settings: JournalSettings(configuration.journal), logger: logger)
+            path: path ?? configuration.journal.path, settings: JournalSettings(configuration.journal), waits: isDaemon,
+            logger: logger)
         node = await NodeIdentity.node(configured: configuration.node, journal: journal)
         topics = Topics(base: configuration.broker.baseTopic, node: node)
         var settings = BrokerSettings(

@@ -35,7 +35,16 @@ public struct DaemonService: Sendable {
         let readers = await makeReaders(backbone)
         let overseer = Overseer(
             node: backbone.node, topics: backbone.topics, journal: backbone.journal, publisher: backbone.publisher,
-            live: backbone.live, pipelines: readers.flatMap(\.intake.pipelines), clock: clock)
+            live: backbone.live, pipelines: readers.flatMap(\.intake.pipelines), clock: clock, startedAt: clock.now)
+        let control = ControlServer(
+            socket: ControlSocket(journal: configuration.journal.path),
+            answer: { request in
+                switch request.verb {
+                case .status:
+                    let info = await overseer.info()
+                    return ControlAnswer.done { json in json.member("status") { info.write(to: &$0) } }
+                }
+            }, logger: logger)
         let manager = ServiceManager()
         logger.notice(
             "obisd \(Self.version) reads \(readers.count) \(readers.count == 1 ? "meter" : "meters").",
@@ -50,6 +59,7 @@ public struct DaemonService: Sendable {
                     .init(service: JournalKeeper(journal: backbone.journal)),
                     .init(service: backbone.publisher),
                     .init(service: overseer),
+                    .init(service: control),
                     .init(service: HangUpListener(logger: logger)),
                     .init(service: ReaderGroup(readers: readers, manager: manager, logger: logger)),
                 ],

@@ -4,7 +4,7 @@ import OBIS
 
 /// The JSON of `gap`: readings that nobody will see, and why.
 enum GapPayload {
-    static func json(_ gap: JournalGap, stream: String) -> [UInt8] {
+    static func json(_ gap: JournalGap, stream: String?) -> [UInt8] {
         var json = JSONWriter()
         json.object { json in
             json.member("schema", ReadingPayload.schema)

@@ -14,12 +14,12 @@ struct Overseer: Service {
     let live: LiveTopics
     let pipelines: [MeterPipeline]
     let clock: any HostClock
+    let startedAt: Timestamp
 
     private static let tick = Duration.seconds(1)
     private static let infoInterval = Duration.seconds(60)
 
     func run() async throws {
-        let startedAt = clock.now
         await cancelWhenGracefulShutdown {
             var lastInfo: Duration?
             var lastError: JournalError?
@@ -32,13 +32,13 @@ struct Overseer: Service {
                     lastError = error
                     // A journal that gets no readings ages as well.
                     Task { await journal.retain() }
-                    live.set(topics.info, await info(startedAt: startedAt).json())
+                    live.set(topics.info, await info().json())
                 }
             } while (try? await Task.sleep(for: Self.tick)) != nil
         }
     }
 
-    private func info(startedAt: Timestamp) async -> DaemonInfo {
+    func info() async -> DaemonInfo {
         var meters: [DaemonInfo.Meter] = []
         for pipeline in pipelines { meters.append(await Self.info(of: pipeline)) }
         let journalFigures = await journal.figures()
@@ -46,6 +46,9 @@ struct Overseer: Service {
         let backlog = journalFigures.backlog[Publisher.outlet] ?? 0
         var degraded = journal.openingNotes
         if let error = journalFigures.lastError { degraded.append(error.message) }
+        degraded += publisherFigures.apart.sorted { $0.key < $1.key }.map { meter, reason in
+            "The broker does not take the readings of \(meter), which wait: \(reason)"
+        }
         if publisherFigures.isHolding { degraded.append(publisherFigures.lastError ?? "The broker refuses readings.") }
         return DaemonInfo(
             version: DaemonService.version, node: node, stream: journal.stream, startedAt: startedAt, meters: meters,
@@ -56,7 +59,7 @@ struct Overseer: Service {
                 givenUp: journalFigures.givenUp, error: journalFigures.lastError?.message),
             broker: DaemonInfo.Broker(
                 acknowledged: publisherFigures.acknowledged, refused: publisherFigures.refused,
-                setAside: publisherFigures.setAside,
+                setAside: publisherFigures.setAside, isConnected: publisherFigures.isConnected,
                 hasSubscriber: publisherFigures.hasSubscriber, error: publisherFigures.lastError),
             degraded: degraded)
     }

@@ -2,39 +2,50 @@ import Journal
 import MQTT
 
 /// The way of journaled entries to the broker: in the order of the journal, a window at a time, each done only on a
-/// positive acknowledgement. Decides; sends nothing itself.
+/// positive acknowledgement. A meter whose topic the broker refuses gets a lane of its own and waits there, while the
+/// others go on. Decides; sends nothing itself.
 struct PublishQueue {
-    /// Everything up to here is acknowledged, without a gap.
-    private(set) var acknowledged: Int64
-    /// What the journal knows of that.
-    private(set) var recorded: Int64
-    /// Up to where it was told, or would have been, had it not failed: then readings go on, and a crash repeats more.
-    private var told: Int64
+    /// What the journal knows.
+    private(set) var recorded: OutletCursor
+    /// What it was told, or would have been, had it not failed: then readings go on, and a crash repeats more.
+    private var told: OutletCursor
+    /// How many acknowledgements of the main lane that covers.
+    private var toldCount: Int64 = 0
 
-    private var waiting: [JournalEntry] = []
-    private var firstWaiting = 0
-    /// Entries up to here are waiting or under way.
-    private var fetched: Int64
+    private var main: PublishLane
+    private var apart: [String: Apart] = [:]
     private var newest: Int64 = 0
-    private var underWay: [(position: Int64, outcome: Outcome?)] = []
     private var window = 0
-    /// After a failure nothing is sent until everything under way has its outcome; then from the last
-    /// acknowledged entry on.
-    private var isRewinding = false
     private var isHeld = false
+    /// Readings that the broker will never take; subscribers get a gap in their place.
+    private var givenUp: Set<Int64> = []
+    /// Acknowledged in lanes of their own, and more than the journal was told.
+    private var untoldApart: [(meter: String, position: Int64)] = []
 
-    private enum Outcome { case accepted, failed }
+    private struct Apart {
+        var lane: PublishLane
+        /// Sent before the lane was made, and not answered yet. They are sent again in any case.
+        var strays: Set<Int64>
+        /// The broker refused it a moment ago.
+        var isResting: Bool
+        /// Nothing was accepted since; one at a time is tried.
+        var isProving = true
+        /// How often its first entry was refused.
+        var refusals = 1
+
+        var isReady: Bool { !isResting && strays.isEmpty }
+    }
 
     /// What a crash repeats at most: entries under way, and acknowledgements that the journal does not know of.
     static let unrecordedLimit: Int64 = 20
     /// From so many acknowledgements on the journal is told. The other half of the limit may be under way.
     private static let batch = unrecordedLimit / 2
 
-    init(cursor: Int64) {
-        acknowledged = cursor
+    init(cursor: OutletCursor) {
         recorded = cursor
         told = cursor
-        fetched = cursor
+        main = PublishLane(after: cursor.position)
+        apart = cursor.apart.mapValues { Apart(lane: PublishLane(after: $0), strays: [], isResting: false) }
     }
 
     // MARK: Events
@@ -43,105 +54,175 @@ struct PublishQueue {
     mutating func connected(window: Int) {
         self.window = max(1, window)
         isHeld = false
+        for meter in apart.keys {
+            apart[meter]?.isResting = false
+            apart[meter]?.isProving = true
+        }
     }
 
     mutating func disconnected() {
         window = 0
-        isRewinding = true
-        finishRewinding()
+        main.rewind()
+        for meter in apart.keys { apart[meter]?.lane.rewind() }
     }
 
     mutating func committed(newest: Int64) {
         self.newest = max(self.newest, newest)
     }
 
-    /// Takes a page of the journal, which begins behind `fetchAfter`.
-    mutating func loaded(_ entries: [JournalEntry]) {
-        waiting = entries
-        firstWaiting = 0
-        // An empty page says that there is no more.
-        fetched = entries.last?.position ?? newest
-    }
-
-    mutating func accepted(_ position: Int64) {
-        conclude(position, .accepted)
-    }
-
-    /// It was not acknowledged, and is sent again: after a new connection, or when the hold ends.
+    /// Takes the page that `fetch` asked for.
     ///
-    /// - Parameter hold: the broker refuses; nothing is sent until `release()`.
-    mutating func failed(_ position: Int64, hold: Bool) {
-        if hold { isHeld = true }
-        conclude(position, .failed)
-    }
-
-    private mutating func conclude(_ position: Int64, _ outcome: Outcome) {
-        guard let index = underWay.firstIndex(where: { $0.position == position }) else { return }
-        underWay[index].outcome = outcome
-        while let first = underWay.first, first.outcome == .accepted {
-            acknowledged = first.position
-            underWay.removeFirst()
+    /// - Parameter through: up to where it is complete; nil says that a page with nothing has no more behind it.
+    mutating func loaded(_ entries: [JournalEntry], of meter: String?, through: Int64? = nil) {
+        guard let meter else {
+            return main.loaded(entries, through: through ?? entries.last?.position ?? newest)
         }
-        if outcome == .failed { isRewinding = true }
-        finishRewinding()
+        apart[meter]?.lane.loaded(entries, through: through ?? entries.last?.position ?? main.passed)
+        rejoin(meter)
     }
 
-    mutating func release() {
-        isHeld = false
+    mutating func accepted(_ position: Int64, of meter: String) {
+        guard !isStray(position, of: meter) else { return }
+        if !givenUp.isEmpty { givenUp.remove(position) }
+        if apart[meter]?.lane.accepted(position) == true {
+            apart[meter]?.isProving = false
+            apart[meter]?.refusals = 0
+            untoldApart.append((meter, position))
+            rejoin(meter)
+        } else {
+            _ = main.accepted(position)
+        }
     }
 
-    mutating func recorded(upTo position: Int64) {
-        recorded = max(recorded, position)
-        told = max(told, position)
+    /// It was not acknowledged, and is sent again after a new connection, or when the hold ends.
+    ///
+    /// - Parameter hold: the broker takes nothing at all; nothing is sent until `release()`.
+    mutating func failed(_ position: Int64, of meter: String, hold: Bool) {
+        if hold { isHeld = true }
+        guard !isStray(position, of: meter) else { return }
+        if apart[meter]?.lane.failed(position) != true { _ = main.failed(position) }
+    }
+
+    private mutating func isStray(_ position: Int64, of meter: String) -> Bool {
+        apart[meter]?.strays.remove(position) != nil
+    }
+
+    /// The broker does not take what is of this meter, which waits from now on by itself.
+    ///
+    /// - Returns: how often in a row; nil where that was known, since it was under way with others.
+    mutating func refused(_ position: Int64, of meter: String) -> Int? {
+        guard var known = apart[meter] else {
+            let (place, underWay, acknowledged) = main.release(meter)
+            untoldApart += acknowledged.map { (meter, $0) }
+            let strays = underWay.subtracting([position])
+            apart[meter] = Apart(lane: PublishLane(after: place), strays: strays, isResting: true)
+            return 1
+        }
+        guard !isStray(position, of: meter) else { return nil }
+        guard known.lane.failed(position) else { return nil }
+        defer { apart[meter] = known }
+        known.isProving = true
+        guard !known.isResting else { return nil }
+        known.isResting = true
+        known.refusals += 1
+        return known.refusals
+    }
+
+    /// Its reading will never be taken: from now on a gap stands for it.
+    mutating func giveUp(_ position: Int64, of meter: String) {
+        givenUp.insert(position)
+        apart[meter]?.refusals = 0
+    }
+
+    func isGivenUp(_ position: Int64) -> Bool { givenUp.contains(position) }
+
+    /// The broker may be asked again: all of it, or for one meter.
+    mutating func release(_ meter: String? = nil) {
+        guard let meter else { return isHeld = false }
+        apart[meter]?.isResting = false
+    }
+
+    /// A lane that has caught up is none any more.
+    private mutating func rejoin(_ meter: String) {
+        guard let waiting = apart[meter], waiting.strays.isEmpty, waiting.lane.size == 0, waiting.lane.needsPage,
+            waiting.lane.passed >= main.passed
+        else { return }
+        apart[meter] = nil
+    }
+
+    mutating func recorded(_ cursor: OutletCursor) {
+        recorded = cursor
+        tell(cursor)
     }
 
     /// The journal could not be told.
-    mutating func recordingFailed(upTo position: Int64) {
-        told = max(told, position)
+    mutating func recordingFailed(_ cursor: OutletCursor) { tell(cursor) }
+
+    private mutating func tell(_ cursor: OutletCursor) {
+        told = cursor
+        toldCount = main.count
+        untoldApart.removeAll { $0.position <= cursor.apart[$0.meter] ?? cursor.position }
     }
 
     // MARK: Decisions
 
-    /// Behind which position the next page begins; nil while none is needed.
-    var fetchAfter: Int64? {
-        canSend && firstWaiting == waiting.count && newest > fetched ? fetched : nil
+    /// What the broker has.
+    var acknowledged: OutletCursor {
+        OutletCursor(main.acknowledged, apart: apart.mapValues { $0.lane.acknowledged })
+    }
+
+    /// The next page that is needed; nil while none is. `through` bounds it, and is nil for all that there is.
+    var fetch: (meter: String?, after: Int64, through: Int64?)? {
+        guard canSend else { return nil }
+        if main.needsPage, newest > main.fetched { return (nil, main.fetched, nil) }
+        for (meter, waiting) in apart
+        where waiting.isReady && waiting.lane.needsPage && main.passed > waiting.lane.fetched {
+            return (meter, waiting.lane.fetched, main.passed)
+        }
+        return nil
     }
 
     /// The next entry to send; nil when none may be sent now.
     mutating func next() -> JournalEntry? {
-        guard canSend, firstWaiting < waiting.count else { return nil }
-        let entry = waiting[firstWaiting]
-        firstWaiting += 1
-        underWay.append((entry.position, nil))
-        return entry
+        guard canSend else { return nil }
+        // Half of the window for those that catch up, so that neither waits for the other.
+        if main.size <= window / 2, let entry = main.next(isElsewhere: { apart[$0] != nil }) { return entry }
+        for (meter, waiting) in apart where waiting.isReady && (waiting.lane.size == 0 || !waiting.isProving) {
+            if let entry = apart[meter]?.lane.next(isElsewhere: { _ in false }) { return entry }
+        }
+        return main.next { apart[$0] != nil }
     }
 
-    /// The position that the journal should know of by now.
-    var mustRecord: Int64? {
-        acknowledged - told >= Self.batch ? acknowledged : nil
+    /// What is under way, as it was taken.
+    func entry(at position: Int64, of meter: String) -> JournalEntry? {
+        apart[meter]?.lane.entry(at: position) ?? main.entry(at: position)
     }
 
-    /// The position that the journal does not know of yet.
-    var unrecorded: Int64? {
-        acknowledged > recorded ? acknowledged : nil
+    /// What the journal should know by now.
+    var mustRecord: OutletCursor? {
+        let acknowledged = acknowledged
+        return untold >= Self.batch || acknowledged.apart.keys != told.apart.keys ? acknowledged : nil
+    }
+
+    /// What the journal does not know yet.
+    var unrecorded: OutletCursor? {
+        acknowledged != recorded ? acknowledged : nil
     }
 
     var isHolding: Bool { isHeld }
 
+    /// Whom the broker refuses at present.
+    var metersApart: Set<String> { Set(apart.keys) }
+
     /// Nothing is under way.
-    var isQuiet: Bool { underWay.isEmpty }
+    var isQuiet: Bool { underWay == 0 }
+
+    private var underWay: Int { apart.values.reduce(main.size) { $0 + $1.lane.size + $1.strays.count } }
+
+    private var untold: Int64 { main.count - toldCount + Int64(untoldApart.count) }
 
     private var canSend: Bool {
-        window > 0 && !isRewinding && !isHeld && underWay.count < window
-            && Int64(underWay.count) + acknowledged - told < Self.unrecordedLimit
-    }
-
-    private mutating func finishRewinding() {
-        guard isRewinding, underWay.allSatisfy({ $0.outcome != nil }) else { return }
-        isRewinding = false
-        underWay = []
-        waiting = []
-        firstWaiting = 0
-        fetched = acknowledged
+        window > 0 && main.isRewound && !isHeld && underWay < window
+            && Int64(underWay) + untold < Self.unrecordedLimit
     }
 }

@@ -15,17 +15,22 @@ final class Publisher: Service {
     private static let hold = Duration.seconds(30)
     /// Entries read from the journal at a time.
     private static let page = 200
-    /// How often a page that could not be read is tried again.
+    /// How often what could not be read or told is tried again.
     private static let tick = Duration.seconds(1)
+    /// A reading that is refused so often, for no reason that lies in rights or room, is given up.
+    private static let patience = 10
 
     private enum Event: Sendable {
         case connection(MQTTClient.Event)
         case committed(Int64)
-        case outcome(Int64, Result<UInt8, PublishError>)
+        case outcome(Int64, String, Result<UInt8, PublishError>)
+        case told(Int64)
+        case toldOutcome(JournalEvent, Result<UInt8, PublishError>)
         case tick
         /// The drain rate admits the next entry.
         case paced
-        case release
+        /// The broker, or one meter's topic, is tried again.
+        case release(String?)
         case stop
     }
 
@@ -57,7 +62,6 @@ final class Publisher: Service {
     var figures: PublisherFigures { state.withLock { $0 } }
 
     func run() async throws {
-        let cursor = try await journal.cursor(of: Self.outlet)
         if announcesDaemon { live.set(topics.status, "online") }
         try client.start()
         let (events, sink) = AsyncStream.makeStream(of: Event.self)
@@ -65,8 +69,9 @@ final class Publisher: Service {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { for await event in self.client.events { sink.yield(.connection(event)) } }
                 group.addTask { for await newest in self.journal.commits() { sink.yield(.committed(newest)) } }
+                group.addTask { for await newest in self.journal.eventCommits() { sink.yield(.told(newest)) } }
                 group.addTask { while (try? await Task.sleep(for: Self.tick)) != nil { sink.yield(.tick) } }
-                await self.loop(PublishQueue(cursor: cursor), events, sink)
+                await self.loop(events, sink)
                 group.cancelAll()
             }
         } onGracefulShutdown: {
@@ -74,153 +79,298 @@ final class Publisher: Service {
         }
     }
 
-    private func loop(_ queue: PublishQueue, _ events: AsyncStream<Event>, _ sink: AsyncStream<Event>.Continuation)
-        async
-    {
-        var queue = queue
-        var pace = Pace(drainRate)
+    /// What the loop decides from.
+    private struct Course {
+        /// Nil until the journal is open and says how far the broker is.
+        var queue: PublishQueue?
+        var events: EventLane?
+        var newest: Int64?
+        var newestEvent: Int64?
+        /// Of the connection; nil while there is none.
+        var window: Int?
+        var pace: Pace
+        /// Whether a timer runs that ends in `paced`; there is never more than one.
         var isPacing = false
-        var lastRetry = clock.monotonic
+        var lastRetry: Duration
+    }
+
+    private func loop(_ events: AsyncStream<Event>, _ sink: AsyncStream<Event>.Continuation) async {
+        var course = Course(pace: Pace(drainRate), lastRetry: clock.monotonic)
         for await event in events {
             switch event {
-            case .connection(let event): connection(event, &queue)
-            case .committed(let newest): queue.committed(newest: newest)
-            case .outcome(let position, .success(let reason)): accepted(position, reason, &queue)
-            case .outcome(let position, .failure(let error)): failed(position, error, &queue, sink)
-            case .release: queue.release()
-            case .paced: isPacing = false
-            case .tick:
-                // Retained topics that the broker refused, whether or not it refuses readings as well.
-                guard clock.monotonic - lastRetry >= Self.hold else { break }
-                lastRetry = clock.monotonic
-                live.retry()
-            case .stop: return await finish(&queue, events)
+            case .connection(let event): connection(event, &course)
+            case .committed(let newest):
+                course.newest = newest
+                course.queue?.committed(newest: newest)
+            case .told(let newest): course.newestEvent = newest
+            case .outcome(let position, let meter, .success(let reason)):
+                accepted(position, meter, reason, &course.queue)
+            case .outcome(let position, let meter, .failure(let error)):
+                failed(position, meter, error, &course.queue, sink)
+            case .toldOutcome(let event, let result): told(event, result, &course.events)
+            case .release(let meter): course.queue?.release(meter)
+            case .paced: course.isPacing = false
+            case .tick: retry(&course)
+            case .stop: return await finish(&course.queue, events)
             }
-            await record(&queue)
-            await send(&queue, &pace, &isPacing, sink)
+            await begin(&course)
+            await record(&course)
+            await tell(&course, sink)
+            await send(&course, sink)
         }
+    }
+
+    /// As soon as the journal is open: how far the broker is.
+    private func begin(_ course: inout Course) async {
+        guard course.queue == nil, let newest = course.newest,
+            let cursor = try? await journal.cursor(of: Self.outlet), let lane = await EventLane(journal)
+        else { return }
+        var queue = PublishQueue(cursor: cursor)
+        queue.committed(newest: newest)
+        if let window = course.window { queue.connected(window: window) }
+        course.queue = queue
+        course.events = lane
+        course.events?.isConnected = course.window != nil
+    }
+
+    /// What the broker refused, whether or not it refuses readings as well.
+    private func retry(_ course: inout Course) {
+        guard clock.monotonic - course.lastRetry >= Self.hold else { return }
+        course.lastRetry = clock.monotonic
+        live.retry()
+        course.events?.retry()
     }
 
     // MARK: Events
 
-    private func connection(_ event: MQTTClient.Event, _ queue: inout PublishQueue) {
+    private func connection(_ event: MQTTClient.Event, _ course: inout Course) {
         switch event {
         case .connected(let properties):
-            state.withLock { $0.lastError = nil }
+            state.withLock { ($0.lastError, $0.isConnected) = (nil, true) }
             live.connected()
             // The retained topics keep their share of the window while a backlog drains.
-            queue.connected(window: max(1, properties.window - LiveBoard.share))
+            let window = max(1, properties.window - LiveBoard.share)
+            course.window = window
+            course.queue?.connected(window: window)
+            course.events?.isConnected = true
         case .disconnected(let reason):
-            state.withLock { $0.lastError = reason.sentence }
+            state.withLock { ($0.lastError, $0.isConnected) = (reason.sentence, false) }
             live.disconnected()
-            queue.disconnected()
+            course.window = nil
+            course.queue?.disconnected()
+            course.events?.isConnected = false
         case .subscribed, .subscriptionRefused: break
         }
     }
 
-    private func accepted(_ position: Int64, _ reason: UInt8, _ queue: inout PublishQueue) {
-        queue.accepted(position)
+    private func accepted(_ position: Int64, _ meter: String, _ reason: UInt8, _ queue: inout PublishQueue?) {
+        queue?.accepted(position, of: meter)
         state.withLock {
             $0.acknowledged += 1
             $0.lastError = nil
-            $0.hasSubscriber = reason != 16
+            $0.hasSubscriber = reason != ReasonCode.noMatchingSubscribers
         }
     }
 
     private func failed(
-        _ position: Int64, _ error: PublishError, _ queue: inout PublishQueue, _ sink: AsyncStream<Event>.Continuation
+        _ position: Int64, _ meter: String, _ error: PublishError, _ queue: inout PublishQueue?,
+        _ sink: AsyncStream<Event>.Continuation
     ) {
         switch error {
-        case .notConnected, .connectionLost:
-            queue.failed(position, hold: false)
-        case .tooLarge, .invalid:
-            // No time and no change at the broker's access list makes it pass: it must not hold back the others.
-            queue.accepted(position)
-            state.withLock {
-                $0.setAside += 1
-                $0.lastError = error.description
-            }
-            logger.error(
-                "\(error.description) It stays in the journal and is not sent.", metadata: ["position": "\(position)"])
-        case .refused, .queueFull:
-            let isFirst = !queue.isHolding
-            queue.failed(position, hold: true)
-            state.withLock {
-                $0.refused += 1
-                $0.lastError = error.description
-            }
-            guard isFirst else { return }
-            logger.error("\(error.description) The reading stays in the journal and is sent again in 30 s.")
-            Task {
-                try? await Task.sleep(for: Self.hold)
-                sink.yield(.release)
+        case .notConnected, .connectionLost: queue?.failed(position, of: meter, hold: false)
+        case .tooLarge, .invalid: setAside(position, meter, error, &queue, sink)
+        case .queueFull: hold(position, meter, error, &queue, sink)
+        case .refused(let reason):
+            switch ReasonCode.scope(reason) {
+            case .broker: hold(position, meter, error, &queue, sink)
+            case .message: setAside(position, meter, error, &queue, sink)
+            case .topic: waitApart(position, meter, error, isFinal: true, &queue, sink)
+            case .unknown: waitApart(position, meter, error, isFinal: false, &queue, sink)
             }
         }
+    }
+
+    /// The broker takes nothing from anybody.
+    private func hold(
+        _ position: Int64, _ meter: String, _ error: PublishError, _ queue: inout PublishQueue?,
+        _ sink: AsyncStream<Event>.Continuation
+    ) {
+        let isFirst = queue?.isHolding == false
+        queue?.failed(position, of: meter, hold: true)
+        state.withLock {
+            $0.refused += 1
+            $0.lastError = error.description
+        }
+        guard isFirst else { return }
+        logger.error("\(error.description) The readings stay in the journal and are sent again in 30 s.")
+        release(nil, sink)
+    }
+
+    /// The broker refuses what is of one meter: the others go on.
+    ///
+    /// - Parameter isFinal: false where the reason says neither that the topic nor that the message is not wanted: a
+    ///   reading that is refused again and again is given up, so that those behind it get through.
+    private func waitApart(
+        _ position: Int64, _ meter: String, _ error: PublishError, isFinal: Bool, _ queue: inout PublishQueue?,
+        _ sink: AsyncStream<Event>.Continuation
+    ) {
+        guard let entry = queue?.entry(at: position, of: meter) else { return }
+        let refusals = queue?.refused(position, of: meter)
+        state.withLock {
+            $0.refused += 1
+            $0.lastError = error.description
+            $0.apart[meter] = error.description
+        }
+        guard let refusals else { return }
+        if !isFinal, refusals > Self.patience, entry.reading != nil {
+            queue?.giveUp(position, of: meter)
+            countAside(error, entry)
+        } else if refusals == 1 {
+            logger.error(
+                "\(error.description) The readings of \(meter) stay in the journal and are sent again every 30 s.",
+                metadata: ["meter": "\(meter)"])
+        }
+        release(meter, sink)
+    }
+
+    private func release(_ meter: String?, _ sink: AsyncStream<Event>.Continuation) {
+        Task {
+            try? await Task.sleep(for: Self.hold)
+            sink.yield(.release(meter))
+        }
+    }
+
+    /// No time makes it pass: subscribers are told of it in its place.
+    private func setAside(
+        _ position: Int64, _ meter: String, _ error: PublishError, _ queue: inout PublishQueue?,
+        _ sink: AsyncStream<Event>.Continuation
+    ) {
+        guard let entry = queue?.entry(at: position, of: meter) else { return }
+        guard entry.reading != nil, queue?.isGivenUp(position) == false else {
+            queue?.accepted(position, of: meter)
+            return
+        }
+        queue?.giveUp(position, of: meter)
+        countAside(error, entry)
+        publish(entry, isGivenUp: true, sink)
+    }
+
+    private func countAside(_ error: PublishError, _ entry: JournalEntry) {
+        state.withLock {
+            $0.setAside += 1
+            $0.lastError = error.description
+        }
+        logger.error(
+            "\(error.description) The reading stays in the journal and is not sent; a gap says so.",
+            metadata: ["meter": "\(entry.meter)", "seq": "\(entry.reading?.seq ?? 0)"])
+    }
+
+    private func told(_ event: JournalEvent, _ result: Result<UInt8, PublishError>, _ lane: inout EventLane?) {
+        guard let refusal = lane?.concluded(event, result) else { return }
+        state.withLock { $0.lastError = refusal.description }
+        logger.error(
+            "\(refusal.description) The anomaly stays in the journal and is sent again every 30 s.",
+            metadata: ["meter": "\(event.meter)"])
     }
 
     // MARK: Sending
 
-    /// - Parameter isPacing: whether a timer runs that ends in `paced`; there is never more than one.
-    private func send(
-        _ queue: inout PublishQueue, _ pace: inout Pace, _ isPacing: inout Bool,
-        _ sink: AsyncStream<Event>.Continuation
-    ) async {
+    private func send(_ course: inout Course, _ sink: AsyncStream<Event>.Continuation) async {
+        guard var queue = course.queue else { return }
+        defer { course.queue = queue }
         while true {
-            if let position = queue.fetchAfter { await load(&queue, after: position) }
-            guard pace.admits(at: clock.monotonic) else {
-                if !isPacing {
-                    isPacing = true
-                    let delay = pace.delay(at: clock.monotonic)
-                    Task {
-                        try? await Task.sleep(for: delay)
-                        sink.yield(.paced)
-                    }
-                }
+            if let fetch = queue.fetch {
+                guard await load(&queue, fetch.meter, after: fetch.after, through: fetch.through) else { return }
+            }
+            guard course.pace.admits(at: clock.monotonic) else { return wait(&course, sink) }
+            guard let entry = queue.next() else {
+                // A page may have been of meters only that wait by themselves.
+                guard queue.fetch == nil else { continue }
                 return
             }
-            guard let entry = queue.next() else { return }
-            pace.took(at: clock.monotonic)
-            client.publish(message(for: entry)) { result in
-                sink.yield(.outcome(entry.position, result))
+            course.pace.took(at: clock.monotonic)
+            publish(entry, isGivenUp: queue.isGivenUp(entry.position), sink)
+        }
+    }
+
+    private func wait(_ course: inout Course, _ sink: AsyncStream<Event>.Continuation) {
+        guard !course.isPacing else { return }
+        course.isPacing = true
+        let delay = course.pace.delay(at: clock.monotonic)
+        Task {
+            try? await Task.sleep(for: delay)
+            sink.yield(.paced)
+        }
+    }
+
+    private func publish(_ entry: JournalEntry, isGivenUp: Bool, _ sink: AsyncStream<Event>.Continuation) {
+        client.publish(message(for: entry, isGivenUp: isGivenUp)) { result in
+            sink.yield(.outcome(entry.position, entry.meter, result))
+        }
+    }
+
+    /// - Returns: whether it could be read; where not, the journal has logged it, and the next tick tries again.
+    private func load(
+        _ queue: inout PublishQueue, _ meter: String?, after position: Int64, through end: Int64?
+    ) async -> Bool {
+        do throws(JournalError) {
+            if let meter, let end {
+                let page = try await journal.entries(of: meter, after: position, through: end, limit: Self.page)
+                queue.loaded(page.entries, of: meter, through: page.through)
+            } else {
+                queue.loaded(try await journal.entries(after: position, limit: Self.page), of: nil)
+            }
+            return true
+        } catch {
+            state.withLock { $0.lastError = error.message }
+            return false
+        }
+    }
+
+    private func message(for entry: JournalEntry, isGivenUp: Bool) -> MQTTMessage {
+        switch entry {
+        case .reading(let reading) where isGivenUp: gap(JournalGap(standingFor: reading, reason: .setAside))
+        case .reading(let reading): MQTTMessage(topic: topics.reading(reading.meter), payload: reading.payload)
+        case .gap(let found): gap(found)
+        }
+    }
+
+    private func gap(_ gap: JournalGap) -> MQTTMessage {
+        MQTTMessage(topic: topics.gap(gap.meter), payload: GapPayload.json(gap, stream: journal.stream))
+    }
+
+    /// Anomalies, which wait behind no reading.
+    private func tell(_ course: inout Course, _ sink: AsyncStream<Event>.Continuation) async {
+        guard let newest = course.newestEvent else { return }
+        while let event = await course.events?.next(newest: newest, journal) {
+            client.publish(MQTTMessage(topic: topics.anomaly(event.meter), payload: event.payload)) { result in
+                sink.yield(.toldOutcome(event, result))
             }
         }
-    }
-
-    private func load(_ queue: inout PublishQueue, after position: Int64) async {
-        do throws(JournalError) {
-            queue.loaded(try await journal.entries(after: position, limit: Self.page))
-        } catch {
-            // The journal has logged it; the next tick tries again.
-            state.withLock { $0.lastError = error.message }
-        }
-    }
-
-    private func message(for entry: JournalEntry) -> MQTTMessage {
-        switch entry {
-        case .reading(let reading): MQTTMessage(topic: topics.reading(reading.meter), payload: reading.payload)
-        case .gap(let gap):
-            MQTTMessage(topic: topics.gap(gap.meter), payload: GapPayload.json(gap, stream: journal.stream))
-        }
+        course.events?.record(journal)
     }
 
     // MARK: Recording
 
-    /// Acknowledgements reach the journal in batches: a synced transaction each would cost as much as a reading.
-    private func record(_ queue: inout PublishQueue) async {
+    /// Acknowledgements reach the journal in batches: a transaction each would cost as much as a reading.
+    private func record(_ course: inout Course) async {
+        guard var queue = course.queue else { return }
+        defer { course.queue = queue }
         state.withLock {
-            $0.unrecorded = queue.acknowledged - queue.recorded
+            $0.unrecorded = queue.acknowledged.position - queue.recorded.position
             $0.isHolding = queue.isHolding
+            $0.apart = $0.apart.filter { queue.metersApart.contains($0.key) }
         }
-        if let position = queue.mustRecord { await record(position, &queue) }
+        if let cursor = queue.mustRecord { await record(cursor, &queue) }
     }
 
-    private func record(_ position: Int64, _ queue: inout PublishQueue) async {
+    private func record(_ cursor: OutletCursor, _ queue: inout PublishQueue) async {
         do throws(JournalError) {
-            try await journal.advance(outlet: Self.outlet, to: position)
-            queue.recorded(upTo: position)
+            try await journal.advance(outlet: Self.outlet, to: cursor)
+            queue.recorded(cursor)
         } catch {
             // Repeating some readings after a crash is allowed; losing one is not.
-            queue.recordingFailed(upTo: position)
+            queue.recordingFailed(cursor)
             state.withLock { $0.lastError = error.message }
         }
     }
@@ -228,59 +378,18 @@ final class Publisher: Service {
     // MARK: The end
 
     /// Says goodbye, hears what was still acknowledged, and records it.
-    private func finish(_ queue: inout PublishQueue, _ events: AsyncStream<Event>) async {
+    private func finish(_ queue: inout PublishQueue?, _ events: AsyncStream<Event>) async {
         let farewell = MQTTMessage(topic: topics.status, payload: Array("offline".utf8), retain: true)
         await client.stop(farewell: announcesDaemon ? farewell : nil)
+        guard var queue else { return }
         var iterator = events.makeAsyncIterator()
         while !queue.isQuiet, let event = await iterator.next() {
             switch event {
-            case .outcome(let position, .success): queue.accepted(position)
-            case .outcome(let position, .failure): queue.failed(position, hold: false)
-            case .connection, .committed, .paced, .tick, .release, .stop: break
+            case .outcome(let position, let meter, .success): queue.accepted(position, of: meter)
+            case .outcome(let position, let meter, .failure): queue.failed(position, of: meter, hold: false)
+            case .connection, .committed, .told, .toldOutcome, .paced, .tick, .release, .stop: break
             }
         }
-        if let position = queue.unrecorded { await record(position, &queue) }
-    }
-}
-
-/// How publishing goes, for `info`.
-struct PublisherFigures: Sendable {
-    var acknowledged: Int64 = 0
-    var refused: Int64 = 0
-    /// Entries that no broker with these limits will ever take.
-    var setAside: Int64 = 0
-    /// The broker refuses, and readings wait until it does not.
-    var isHolding = false
-    /// Acknowledged entries that the journal still counts as waiting.
-    var unrecorded: Int64 = 0
-    /// Whether anybody had subscribed when the last reading was acknowledged; nil before the first.
-    var hasSubscriber: Bool?
-    var lastError: String?
-}
-
-/// Spreads a backlog over time: so many entries a second, with a burst of a tenth of a second.
-struct Pace: Sendable {
-    private let interval: Duration?
-    private var next = Duration.zero
-    private static let burst = Duration.milliseconds(100)
-
-    init(_ rate: Broker.DrainRate) {
-        switch rate {
-        case .perSecond(let count): interval = .seconds(1) / max(1, count)
-        case .unlimited: interval = nil
-        }
-    }
-
-    func admits(at now: Duration) -> Bool {
-        interval == nil || next - Self.burst <= now
-    }
-
-    func delay(at now: Duration) -> Duration {
-        max(.milliseconds(1), next - now)
-    }
-
-    mutating func took(at now: Duration) {
-        guard let interval else { return }
-        next = max(next, now) + interval
+        if let cursor = queue.unrecorded { await record(cursor, &queue) }
     }
 }

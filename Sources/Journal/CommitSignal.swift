@@ -3,28 +3,25 @@ import Synchronization
 /// Tells any number of listeners the newest position, and only the newest.
 final class CommitSignal: Sendable {
     private struct State {
-        var newest: Int64
+        /// Nil while the file is not open.
+        var newest: Int64?
         var listeners: [Int: AsyncStream<Int64>.Continuation] = [:]
         var nextID = 0
         var isFinished = false
     }
 
-    private let state: Mutex<State>
+    private let state = Mutex(State())
 
-    init(newest: Int64) {
-        state = Mutex(State(newest: newest))
-    }
+    var newest: Int64? { state.withLock { $0.newest } }
 
-    var newest: Int64 { state.withLock { $0.newest } }
-
-    /// Starts with the present position, so that a listener needs no first look of its own.
+    /// Starts with the present position, if there is one, so that a listener needs no first look of its own.
     func listen() -> AsyncStream<Int64> {
         let (stream, continuation) = AsyncStream.makeStream(of: Int64.self, bufferingPolicy: .bufferingNewest(1))
         let id = state.withLock { state -> Int? in
             guard !state.isFinished else { return nil }
             state.nextID += 1
             state.listeners[state.nextID] = continuation
-            continuation.yield(state.newest)
+            if let newest = state.newest { continuation.yield(newest) }
             return state.nextID
         }
         guard let id else {
@@ -39,7 +36,7 @@ final class CommitSignal: Sendable {
 
     func send(_ newest: Int64) {
         state.withLock { state in
-            guard newest > state.newest else { return }
+            guard state.newest.map({ newest > $0 }) ?? true else { return }
             state.newest = newest
             for listener in state.listeners.values { listener.yield(newest) }
         }

@@ -4,7 +4,7 @@ import Glibc
 /// those that were committed to the log. `https://www.sqlite.org/fileformat2.html` describes both.
 ///
 /// SQLite takes a log as ended where its sums no longer match, which is right after a power cut: the last transaction was
-/// not synced. Where whole transactions follow, the log is damaged, and they were synced.
+/// not synced. Where whole transactions with readings follow, the log is damaged, and they were synced.
 struct DamagedFile: ~Copyable {
     let pageSize: Int
     private(set) var pageCount: Int
@@ -128,9 +128,24 @@ struct DamagedFile: ~Copyable {
             committed.merge(waiting) { $1 }
             waiting = [:]
         }
-        let commitsBehind = frames(bytes: bytes).count { $0.isCommit && $0.offset > end }
         soundEnd = end
-        isLogDamaged = commitsBehind > (isSound ? 1 : 0)
+        let behind = Self.transactions(frames(bytes: bytes).filter { $0.offset > end })
+        // Without a header the log never was one that a power cut could have left.
+        isLogDamaged = isSound ? behind.dropLast().contains { $0 > 1 } : !behind.isEmpty
+    }
+
+    /// The numbers of frames of the transactions that are committed. Those that only move a cursor have one, and many of
+    /// them may be lost in a power cut; a reading takes more, and was synced before the next began.
+    private static func transactions(_ frames: [Frame]) -> [Int] {
+        var sizes: [Int] = []
+        var size = 0
+        for frame in frames {
+            size += 1
+            guard frame.isCommit else { continue }
+            sizes.append(size)
+            size = 0
+        }
+        return sizes
     }
 
     /// Those of the present round of the log, which have the header's two numbers.

@@ -51,7 +51,10 @@ extension DamagedFile {
         let stretch = pageSize / 5 + 1
         let map = (number - 2) / stretch * stretch + 2
         guard number > map, let entries = page(map) else { return false }
-        return entries[(number - map - 1) * 5] == 2
+        // A map that says what no map says is damaged, and hides nothing.
+        let kinds = stride(from: 0, to: min(stretch - 1, pageCount - map) * 5, by: 5).map { entries[$0] }
+        guard kinds.allSatisfy({ (1...5) ~= $0 }) else { return false }
+        return kinds[number - map - 1] == 2
     }
 
     /// What stands on the page, and what goes on in others.

@@ -39,10 +39,7 @@ extension Database {
         guard try row.integer(5) != Int64(reading.checksum(meter: try row.integer(1))) else {
             return (.reading(reading), reading.payload.count)
         }
-        let gap = JournalGap(
-            position: reading.position, meter: meter, fromSeq: reading.seq, toSeq: reading.seq,
-            fromTime: reading.capturedAt, toTime: reading.capturedAt, count: 1, reason: .journalDamaged)
-        return (.gap(gap), 0)
+        return (.gap(JournalGap(standingFor: reading, reason: .journalDamaged)), 0)
     }
 
     private func gaps(after position: Int64, through end: Int64, limit: Int) throws -> [JournalEntry] {
@@ -62,14 +59,70 @@ extension Database {
         }
     }
 
+    // MARK: Of one meter
+
+    /// Nothing is indexed by meter, so the entries of all are looked at, a bounded number of them.
+    func entries(
+        of meter: String, after position: Int64, through end: Int64, limit: Int
+    ) throws -> (entries: [JournalEntry], through: Int64) {
+        let start = max(position, try firstPosition() - 1)
+        let last = min(end, start.addingReportingOverflow(JournalLimits.look).partialValue)
+        guard limit > 0, last > start else { return ([], max(position, end)) }
+        let id = try Int64.fetchOne(
+            cachedStatement(sql: "SELECT id FROM meter WHERE name = ?"), arguments: [meter])
+        guard let id else { return ([], last) }
+        let readings = try readings(of: id, after: start, through: last, limit: limit)
+        let gaps = try gaps(after: start, through: last, limit: .max).filter { $0.meter == meter }
+        let entries = (readings + gaps).sorted { $0.position < $1.position }.prefix(limit)
+        // Where the limit cut it off, there may be more behind the last one.
+        let isCut = readings.count == limit || readings.count + gaps.count > limit
+        return (Array(entries), isCut ? entries.last?.position ?? last : last)
+    }
+
+    private func readings(of id: Int64, after position: Int64, through end: Int64, limit: Int) throws -> [JournalEntry] {
+        let statement = try cachedStatement(
+            sql: """
+                SELECT r.position, r.meter, m.name, r.seq, r.captured_at, r.checksum, r.payload
+                FROM reading r JOIN meter m ON m.id = r.meter
+                WHERE r.position > ? AND r.position <= ? AND r.meter = ? ORDER BY r.position LIMIT ?
+                """)
+        return try Row.fetchAll(statement, arguments: [position, end, id, limit]).map { try readingEntry($0).0 }
+    }
+
+    /// Where the queue begins: before it nothing has to be looked for.
+    private func firstPosition() throws -> Int64 {
+        let gap = try Int64.fetchOne(cachedStatement(sql: "SELECT min(position) FROM gap"))
+        return min(try oldestReading() ?? .max, gap ?? .max)
+    }
+
     // MARK: Cursors and values
 
-    func cursor(of outlet: String) throws -> Int64? {
-        try Int64.fetchOne(cachedStatement(sql: "SELECT position FROM outlet WHERE name = ?"), arguments: [outlet])
+    func cursor(of outlet: String) throws -> OutletCursor? {
+        let statement = try cachedStatement(sql: "SELECT position, apart FROM outlet WHERE name = ?")
+        return try Row.fetchOne(statement, arguments: [outlet]).map { try OutletCursor($0) }
+    }
+
+    /// What every outlet has, by its name.
+    func cursors() throws -> [String: OutletCursor] {
+        var cursors: [String: OutletCursor] = [:]
+        for row in try Row.fetchAll(cachedStatement(sql: "SELECT position, apart, name FROM outlet")) {
+            cursors[try row.text(2)] = try OutletCursor(row)
+        }
+        return cursors
     }
 
     func value(forKey key: String, meter: String) throws -> [UInt8]? {
         let statement = try cachedStatement(sql: "SELECT value FROM state WHERE meter = ? AND key = ?")
         return try Row.fetchOne(statement, arguments: [meter, key])?.bytes(0)
+    }
+}
+
+extension OutletCursor {
+    /// Position and who stands apart, in the first two columns.
+    fileprivate init(_ row: Row) throws {
+        guard let cursor = OutletCursor(try row.integer(0), apartText: try row.text(1)) else {
+            throw JournalError.corrupt("a cursor says \(try row.text(1))")
+        }
+        self = cursor
     }
 }

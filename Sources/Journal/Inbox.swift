@@ -1,7 +1,14 @@
 /// One write that waits for its transaction.
 struct PendingWrite: Sendable {
-    /// Whether the queue grows by it; cursors and values take no room of their own.
-    let isEntry: Bool
+    enum Kind {
+        /// The queue grows by it; the others take no room of their own.
+        case entry
+        case value
+        /// Need not be synced with its transaction.
+        case cursor
+    }
+
+    let kind: Kind
     /// Called inside the transaction. What it returns is called when the transaction is synced.
     let perform: @Sendable (inout WriteBatch) throws -> @Sendable () -> Void
     /// Called instead when it is not.
@@ -23,7 +30,7 @@ struct Inbox {
 
     private var waiting: [PendingWrite] = []
     private var isArranged = false
-    private var isClosed = false
+    private(set) var isClosed = false
 
     var count: Int { waiting.count }
 

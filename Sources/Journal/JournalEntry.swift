@@ -42,6 +42,8 @@ public struct JournalGap: Sendable, Hashable {
         case journalUnavailable = "journal-unavailable"
         /// The stored reading does not match its checksum.
         case journalDamaged = "journal-damaged"
+        /// The other side never takes the reading, which is still in the journal.
+        case setAside = "set-aside"
     }
 
     /// Place in the queue, over all meters.
@@ -55,6 +57,14 @@ public struct JournalGap: Sendable, Hashable {
     public let toTime: Timestamp
     public let count: Int64
     public let reason: Reason
+}
+
+extension JournalGap {
+    public init(standingFor reading: JournaledReading, reason: Reason) {
+        self.init(
+            position: reading.position, meter: reading.meter, fromSeq: reading.seq, toSeq: reading.seq,
+            fromTime: reading.capturedAt, toTime: reading.capturedAt, count: 1, reason: reason)
+    }
 }
 
 /// What an outlet gets, in the order of its position.

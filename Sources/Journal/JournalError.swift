@@ -89,7 +89,7 @@ extension JournalError {
         case .SQLITE_IOERR where files.isDiskFull:
             // Growing the shared memory of the log fails as an I/O error where writing the file says "full".
             self = .full(files, detail)
-        case .SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_CONSTRAINT, .SQLITE_MISMATCH, .SQLITE_FORMAT:
+        case .SQLITE_ERROR, .SQLITE_CORRUPT, .SQLITE_NOTADB, .SQLITE_CONSTRAINT, .SQLITE_MISMATCH, .SQLITE_FORMAT:
             self = .corrupt(detail)
         case .SQLITE_CANTOPEN, .SQLITE_READONLY, .SQLITE_PERM, .SQLITE_AUTH:
             self = .noAccess(files, detail)

@@ -43,6 +43,17 @@ public struct JournalReader: Sendable {
         }
     }
 
+    /// Events of one kind behind a number.
+    ///
+    /// - Returns: empty at the end.
+    public func events(_ kind: String, after number: Int64, limit: Int) throws(JournalError) -> [JournalEvent] {
+        do {
+            return try database.read { try $0.events(kind, after: number, limit: limit) }
+        } catch {
+            throw JournalError(error, at: files)
+        }
+    }
+
     /// The names of the meters that the journal knows, in the order in which it met them.
     public func meters() throws(JournalError) -> [String] {
         do {

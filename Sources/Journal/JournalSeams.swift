@@ -21,15 +21,22 @@ package struct JournalSeams: Sendable {
     package var freeBytes: (@Sendable () -> Int64)?
     /// Time since the machine was started; nil asks the kernel.
     package var uptime: (@Sendable () -> Duration)?
+    /// Until a file that could not be opened is tried again.
+    package var retry: Duration
+    /// Until a cursor that has moved is synced.
+    package var cursorSync: Duration
 
     package init(
         reached: @escaping @Sendable (Failpoint) -> Void = { _ in },
         laterMigrations: [@Sendable (Database) throws -> Void] = [], freeBytes: (@Sendable () -> Int64)? = nil,
-        uptime: (@Sendable () -> Duration)? = nil
+        uptime: (@Sendable () -> Duration)? = nil, retry: Duration = .seconds(5),
+        cursorSync: Duration = .seconds(1)
     ) {
         self.reached = reached
         self.laterMigrations = laterMigrations
         self.freeBytes = freeBytes
         self.uptime = uptime
+        self.retry = retry
+        self.cursorSync = cursorSync
     }
 }

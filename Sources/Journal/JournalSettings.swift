@@ -43,6 +43,12 @@ enum JournalLimits {
     static let batch = 256
     /// Bytes that one call of `entries` holds at most, beside the first entry.
     static let page = 8 << 20
+    /// Entries that one call looks at to find those of one meter.
+    static let look: Int64 = 4096
+    /// Meters that an outlet has up to another place than the others.
+    static let apart = 4096
+    /// Events that are kept at most.
+    static let events: Int64 = 100_000
     /// Readings dropped in one transaction.
     static let chunk: Int64 = 256
     /// Pages in the file that let it take entries on a full disk.

@@ -8,6 +8,7 @@ struct JournalStore: Sendable {
     let stream: String
     /// Position of the newest entry when it was opened.
     let newest: Int64
+    private let syncLevel = SyncLevel()
 
     /// Reads or writes without opening a transaction.
     func access<Value>(_ body: (Database) throws -> Value) throws(JournalError) -> Value {
@@ -18,11 +19,17 @@ struct JournalStore: Sendable {
         }
     }
 
-    /// One transaction, synced when this returns.
-    func commit<Value>(_ body: (Database) throws -> Value) throws(JournalError) -> Value {
+    /// One transaction, committed when this returns.
+    ///
+    /// - Parameter isSynced: false leaves the sync to the next transaction that has one, or to the kernel: what is
+    ///   committed survives the end of the process, and no power cut finds it without what was committed before.
+    func commit<Value>(
+        isSynced: Bool = true, _ body: (Database) throws -> Value
+    ) throws(JournalError) -> Value {
         try access { db in
             // A rollback that failed with the disk leaves its transaction open.
             if db.isInsideTransaction { try db.rollback() }
+            try syncLevel.set(isSynced: isSynced, in: db)
             var result: Value?
             try db.inTransaction(.immediate) {
                 result = try body(db)
@@ -188,6 +195,6 @@ extension Database {
 
     /// Up to which position every outlet has everything; 0 while there is none.
     func acknowledgedPosition() throws -> Int64 {
-        try Int64.fetchOne(cachedStatement(sql: "SELECT min(position) FROM outlet")) ?? 0
+        try cursors().values.map(\.complete).min() ?? 0
     }
 }

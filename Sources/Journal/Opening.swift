@@ -1,3 +1,4 @@
+import Glibc
 import OBIS
 
 /// The way from a path to an open database, whatever lies there.
@@ -8,7 +9,11 @@ struct Opening: Sendable {
 
     static func result(_ files: JournalFiles, at now: Timestamp, _ seams: JournalSeams) -> Result<Opening, JournalError>
     {
-        Result { () throws(JournalError) in try Opening(files, at: now, seams) }
+        let isNew = files.databaseBytes == nil
+        let result = Result { () throws(JournalError) in try Opening(files, at: now, seams) }
+        // An empty file that was left here would pass for one that something has emptied.
+        if case .failure = result, isNew, files.databaseBytes == 0 { unsafe unlink(files.path) }
+        return result
     }
 
     private init(_ files: JournalFiles, at now: Timestamp, _ seams: JournalSeams) throws(JournalError) {

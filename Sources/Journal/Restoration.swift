@@ -101,9 +101,8 @@ extension Database {
             let seq = salvage.isCertain ? salvage.meters[id]?.lastSeq ?? 0 : 0
             try insertMeter(id: id, name: name, lastSeq: seq, lastPosition: last[id] ?? 0)
         }
-        for (name, position) in salvage.outlets {
-            try setOutlet(name, queue.position(of: position), isNew: true)
-        }
+        for (name, cursor) in salvage.outlets { try setOutlet(name, queue.cursor(of: cursor)) }
+        for event in salvage.events.values { try insert(event) }
         for (key, value) in salvage.values {
             guard let meter = key.first?.string, let name = key.last?.string else { continue }
             try setValue(value, forKey: name, meter: meter)

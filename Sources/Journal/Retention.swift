@@ -6,18 +6,22 @@ struct Dropped: Sendable {
     /// Readings that every outlet had, and readings that some outlet had not.
     var expired: Int64 = 0
     var givenUp: Int64 = 0
+    var events: Int64 = 0
     /// Whether pages went back to the file system.
     var shrunk = false
 
-    var isNothing: Bool { expired == 0 && givenUp == 0 && !shrunk }
+    var isNothing: Bool { expired == 0 && givenUp == 0 && events == 0 && !shrunk }
 }
 
 /// The oldest readings, few enough to be dropped in one go, so that the writers behind wait for a moment only.
 struct Chunk: Sendable {
-    /// Positions of the first and the last of them, and up to where every outlet has everything.
+    /// Positions of the first and the last of them.
     let oldest: Int64
     let last: Int64
-    let acknowledged: Int64
+    let cursors: [OutletCursor]
+
+    /// Up to where every outlet has everything.
+    var acknowledged: Int64 { cursors.map(\.complete).min() ?? 0 }
 }
 
 /// Only ever the beginning of the queue is dropped: what remains is without holes.
@@ -27,17 +31,20 @@ extension Database {
     /// - Parameter now: nil where the clock is not to be believed; then nothing is too old.
     func nextChunk(_ settings: JournalSettings, now: Timestamp?) throws -> Chunk? {
         guard let oldest = try oldestReading() else { return nil }
-        let acknowledged = try acknowledgedPosition()
-        let last = try lastToDrop(settings, now: now, oldest: oldest, acknowledged: acknowledged)
-        return last.map { Chunk(oldest: oldest, last: $0, acknowledged: acknowledged) }
+        let cursors = Array(try cursors().values)
+        let acknowledged = cursors.map(\.complete).min() ?? 0
+        let last = try lastToDrop(
+            settings, now: now, oldest: oldest, acknowledged: acknowledged, most: cursors.map(\.position).min() ?? 0)
+        return last.map { Chunk(oldest: oldest, last: $0, cursors: cursors) }
     }
 
     /// The oldest that every outlet has, for a disk that is full. The newest reading stays.
     func nextAcknowledgedChunk() throws -> Chunk? {
         guard let oldest = try oldestReading() else { return nil }
-        let acknowledged = try acknowledgedPosition()
+        let cursors = Array(try cursors().values)
+        let acknowledged = cursors.map(\.complete).min() ?? 0
         let last = min(oldest + JournalLimits.chunk, acknowledged + 1, try newestReading()) - 1
-        return last < oldest ? nil : Chunk(oldest: oldest, last: last, acknowledged: acknowledged)
+        return last < oldest ? nil : Chunk(oldest: oldest, last: last, cursors: cursors)
     }
 
     /// Drops it, in the transaction of the caller.
@@ -53,14 +60,17 @@ extension Database {
     }
 
     /// The last position of the next chunk; nil when there is nothing to drop.
+    ///
+    /// - Parameter most: up to where every outlet has everything but of meters that stand apart.
     private func lastToDrop(
-        _ settings: JournalSettings, now: Timestamp?, oldest: Int64, acknowledged: Int64
+        _ settings: JournalSettings, now: Timestamp?, oldest: Int64, acknowledged: Int64, most: Int64
     ) throws -> Int64? {
         if let maxSize = settings.maxSize, try usedBytes() > maxSize {
             // One reading is always kept: the limit is for the past, not for what arrives.
             let end = min(oldest + JournalLimits.chunk, try newestReading()) - 1
             guard end >= oldest else { return nil }
-            return acknowledged >= oldest ? min(end, acknowledged) : end
+            // What nobody misses goes first, then what only the meters apart miss.
+            return [acknowledged, most].first { $0 >= oldest }.map { min(end, $0) } ?? end
         }
         guard let now, let age = settings.keep?.inMilliseconds, acknowledged >= oldest else { return nil }
         let end = min(oldest + JournalLimits.chunk - 1, acknowledged)
@@ -76,18 +86,11 @@ extension Database {
     /// One gap per meter, in the place of its last reading that goes. It takes in an earlier one that it continues, so that
     /// there is one per meter however long an outage lasts.
     private func recordGaps(_ chunk: Chunk) throws -> Int64 {
-        let lost = try Row.fetchAll(
-            self,
-            sql: """
-                SELECT meter, max(position), min(seq), max(seq), min(captured_at), max(captured_at), count(*)
-                FROM reading WHERE position > ? AND position <= ? GROUP BY meter
-                """,
-            arguments: [max(chunk.acknowledged, chunk.oldest - 1), chunk.last])
         let former = try String.fetchOne(
             self, sql: "SELECT value FROM journal WHERE key = ?", arguments: [Fact.formerEnd])
         let formerEnd = former.flatMap { Int64($0) } ?? 0
         var total: Int64 = 0
-        for row in lost {
+        for row in try lost(chunk) {
             var gap = LostRange(
                 fromSeq: try row.integer(2), fromTime: try row.integer(4), toTime: try row.integer(5),
                 count: try row.integer(6))
@@ -103,6 +106,21 @@ extension Database {
                 at: try row.integer(1), isNumbered: isNumbered)
         }
         return total
+    }
+
+    /// By meter: the last position, then what the gap says. A meter begins where the first outlet stopped to have it.
+    private func lost(_ chunk: Chunk) throws -> [Row] {
+        let statement = try cachedStatement(
+            sql: """
+                SELECT meter, max(position), min(seq), max(seq), min(captured_at), max(captured_at), count(*)
+                FROM reading WHERE position > ? AND position <= ? AND meter = ? GROUP BY meter
+                """)
+        return try Row.fetchAll(cachedStatement(sql: "SELECT id, name FROM meter")).compactMap { meter in
+            let name = try meter.text(1)
+            let start = chunk.cursors.map { $0.apart[name] ?? $0.position }.min() ?? 0
+            return try Row.fetchOne(
+                statement, arguments: [max(start, chunk.oldest - 1), chunk.last, try meter.integer(0)])
+        }
     }
 
     private struct LostRange {

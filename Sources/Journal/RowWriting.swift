@@ -71,16 +71,19 @@ extension Database {
             arguments: [key, value, table.checksum([.text(key), .text(value)])])
     }
 
-    /// A new one stays as it is where it is known already; another goes forward only.
-    func setOutlet(_ name: String, _ position: Int64, isNew: Bool) throws {
-        let checksum = CheckedTable.outlets.checksum([.text(name), .integer(position)])
-        if isNew {
-            try cachedStatement(sql: "INSERT OR IGNORE INTO outlet(name, position, checksum) VALUES(?, ?, ?)")
-                .execute(arguments: [name, position, checksum])
-        } else {
-            try cachedStatement(sql: "UPDATE outlet SET position = ?, checksum = ? WHERE name = ? AND position < ?")
-                .execute(arguments: [position, checksum, name, position])
-        }
+    func setOutlet(_ name: String, _ cursor: OutletCursor) throws {
+        let apart = cursor.apartText
+        let checksum = CheckedTable.outlets.checksum([.text(name), .integer(cursor.position), .text(apart)])
+        try cachedStatement(sql: "INSERT OR REPLACE INTO outlet(name, position, apart, checksum) VALUES(?, ?, ?, ?)")
+            .execute(arguments: [name, cursor.position, apart, checksum])
+    }
+
+    /// Writes the cursors as they are, so that a sync has something to do. A row that is only overwritten with itself would
+    /// not be written.
+    func touchOutlets() throws {
+        let cursors = try cursors()
+        try execute(sql: "DELETE FROM outlet")
+        for (name, cursor) in cursors { try setOutlet(name, cursor) }
     }
 
     func setValue(_ value: [UInt8]?, forKey key: String, meter: String) throws {

@@ -24,8 +24,9 @@ struct Salvage {
     private(set) var meters: [Int64: FoundMeter] = [:]
     private(set) var readings: [FoundReading] = []
     private(set) var gaps: [Int64: [StoredValue]] = [:]
-    private(set) var outlets: [String: Int64] = [:]
+    private(set) var outlets: [String: OutletCursor] = [:]
     private(set) var values: [[StoredValue]: [UInt8]] = [:]
+    private(set) var events: [Int64: JournalEvent] = [:]
     private(set) var formerEnd: Int64 = 0
 
     /// Looks at every page once.
@@ -73,6 +74,8 @@ struct Salvage {
             meters[rowID] = FoundMeter(lastSeq: lastSeq, lastPosition: lastPosition)
         } else if let columns = row.verified(.gaps) {
             gaps[rowID] = columns
+        } else if let columns = row.verified(.events) {
+            events[rowID] = JournalEvent(columns)
         }
     }
 
@@ -80,12 +83,25 @@ struct Salvage {
         let row = FoundRow(rowID: nil, values: values)
         if let columns = row.verified(.facts) ?? row.verified(.copies) {
             addFact(columns)
-        } else if let columns = row.verified(.outlets), let name = columns[0].string, let position = columns[1].integer
-        {
-            outlets[name] = max(position, outlets[name] ?? 0)
+        } else if let columns = row.verified(.outlets) ?? row.verified(.formerOutlets) {
+            addOutlet(columns)
         } else if let columns = row.verified(.values), let value = columns[2].bytes {
             self.values[[columns[0], columns[1]]] = value
         }
+    }
+
+    /// Of several versions of a cursor the farthest counts; where they differ only in who stands apart, what is not certain
+    /// is given again.
+    private mutating func addOutlet(_ columns: [StoredValue]) {
+        guard let name = columns[0].string, let position = columns[1].integer,
+            let cursor = OutletCursor(position, apartText: columns.count > 2 ? columns[2].string ?? "" : "")
+        else { return }
+        guard let known = outlets[name], known.position >= position else {
+            outlets[name] = cursor
+            return
+        }
+        guard known.position == position else { return }
+        outlets[name] = OutletCursor(position, apart: known.apart.merging(cursor.apart, uniquingKeysWith: min))
     }
 
     private mutating func addFact(_ columns: [StoredValue]) {

@@ -35,7 +35,7 @@ struct SalvagedQueue {
 
     init(_ salvage: Salvage) {
         self.salvage = salvage
-        acknowledged = salvage.outlets.values.min() ?? 0
+        acknowledged = salvage.outlets.values.map(\.complete).min() ?? 0
         known = (salvage.readings.map(\.position) + salvage.gaps.keys).sorted()
         let given = salvage.gaps.values.compactMap { NumberedGap($0) }
         for reading in salvage.readings where salvage.names[reading.meter] != nil {
@@ -57,6 +57,10 @@ struct SalvagedQueue {
     /// How many entries stand up to what was this position.
     func position(of former: Int64) -> Int64 {
         Int64(entries.count { $0.position <= former })
+    }
+
+    func cursor(of former: OutletCursor) -> OutletCursor {
+        OutletCursor(position(of: former.position), apart: former.apart.mapValues(position))
     }
 
     private mutating func sort() {

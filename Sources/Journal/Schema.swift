@@ -6,7 +6,7 @@ enum Schema {
     static let applicationID: Int64 = 0x6F62_6973
 
     /// Step n takes a file from version n to n + 1.
-    static let migrations: [@Sendable (Database) throws -> Void] = [createTables, addChecksums]
+    static let migrations: [@Sendable (Database) throws -> Void] = [createTables, addChecksums, addEvents]
 
     static func version(_ seams: JournalSeams) -> Int64 { Int64(migrations.count + seams.laterMigrations.count) }
 
@@ -91,9 +91,36 @@ enum Schema {
                 INSERT INTO copy SELECT key, value FROM journal;
                 INSERT INTO copy SELECT 'meter ' || id, name FROM meter;
                 """)
-        for table in CheckedTable.all {
+        for table in CheckedTable.all where table.name != CheckedTable.outlets.name {
             try db.execute(sql: "ALTER TABLE \(table.name) ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
             try db.seal(table)
         }
+        try db.execute(sql: "ALTER TABLE outlet ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0")
+    }
+
+    /// What is told of a meter beside its readings, and outlets that have less of some meters than of the others.
+    private static func addEvents(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE event (
+                    number INTEGER PRIMARY KEY,
+                    meter TEXT NOT NULL,
+                    kind TEXT NOT NULL,
+                    at INTEGER NOT NULL,
+                    payload BLOB NOT NULL,
+                    checksum INTEGER NOT NULL
+                );
+
+                CREATE TABLE new_outlet (
+                    name TEXT NOT NULL PRIMARY KEY,
+                    position INTEGER NOT NULL,
+                    apart TEXT NOT NULL,
+                    checksum INTEGER NOT NULL
+                ) WITHOUT ROWID;
+                INSERT INTO new_outlet SELECT name, position, '', 0 FROM outlet;
+                DROP TABLE outlet;
+                ALTER TABLE new_outlet RENAME TO outlet;
+                """)
+        try db.seal(.outlets)
     }
 }

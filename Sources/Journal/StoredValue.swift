@@ -47,9 +47,14 @@ struct CheckedTable: Sendable {
     static let gaps = CheckedTable(
         name: "gap",
         columns: ["position", "meter", "from_seq", "to_seq", "from_time", "to_time", "count", "reason"], key: 1)
-    static let outlets = CheckedTable(name: "outlet", columns: ["name", "position"], key: 1)
+    static let outlets = CheckedTable(name: "outlet", columns: ["name", "position", "apart"], key: 1)
+    /// In formats 1 and 2.
+    static let formerOutlets = CheckedTable(name: "outlet", columns: ["name", "position"], key: 1)
     static let values = CheckedTable(name: "state", columns: ["meter", "key", "value"], key: 2)
 
+    static let events = CheckedTable(name: "event", columns: ["number", "meter", "kind", "at", "payload"], key: 1)
+
+    /// Those that are verified when the file is opened. Events are many, and each is verified when it is read.
     static let all = [facts, copies, meters, gaps, outlets, values]
 
     /// The CRC-32 of the table's name and each value: a byte for its type, its length or itself as eight bytes, its bytes.

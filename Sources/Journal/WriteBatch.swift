@@ -8,6 +8,8 @@ struct WriteBatch {
     /// Position of the newest entry, those of this batch included.
     private(set) var newest: Int64
     private(set) var appended: Int64 = 0
+    /// Number of the newest event of this batch; nil without one.
+    private(set) var newestEvent: Int64?
 
     init(_ database: Database, stream: String) throws {
         self.database = database
@@ -67,17 +69,39 @@ struct WriteBatch {
         return id
     }
 
+    // MARK: Events
+
+    /// - Parameter values: small values of the meter that change together with the event.
+    mutating func append(_ draft: EventDraft, values: [String: [UInt8]?]) throws -> JournalEvent {
+        for value in values.values { try Self.requireSmall(value) }
+        try Self.requireSmall(draft.payload)
+        let event = JournalEvent(
+            number: try database.newestEvent().successor(), meter: draft.meter, kind: draft.kind, at: draft.at,
+            payload: draft.payload)
+        try database.insert(event)
+        newestEvent = event.number
+        for (key, value) in values { try set(value, forKey: key, meter: draft.meter) }
+        return event
+    }
+
     // MARK: Cursors
 
     /// Makes the outlet known, so that nothing is dropped before it has it.
     func register(_ outlet: String) throws {
-        try database.setOutlet(outlet, 0, isNew: true)
+        guard try database.cursor(of: outlet) == nil else { return }
+        try database.setOutlet(outlet, OutletCursor(0))
     }
 
     /// Never backwards, and never beyond the end of the queue.
-    func advance(_ outlet: String, to position: Int64) throws {
-        try register(outlet)
-        try database.setOutlet(outlet, min(position, newest), isNew: false)
+    func advance(_ outlet: String, to cursor: OutletCursor) throws {
+        guard cursor.apart.count <= JournalLimits.apart else {
+            throw JournalError(.limit, "The outlet \(outlet) has \(cursor.apart.count) meters apart.")
+        }
+        let present = try database.cursor(of: outlet)
+        let wanted = OutletCursor(min(cursor.position, newest), apart: cursor.apart)
+        guard let present else { return try database.setOutlet(outlet, wanted.position < 0 ? OutletCursor(0) : wanted) }
+        guard wanted.position >= present.position, wanted != present else { return }
+        try database.setOutlet(outlet, wanted)
     }
 
     // MARK: Values

@@ -65,17 +65,20 @@ public struct DaemonInfo: Sendable {
     public struct Broker: Sendable {
         public var acknowledged: Int64
         public var refused: Int64
-        /// Entries that are too large for the broker and are not sent.
+        /// Readings that the broker will never take.
         public var setAside: Int64
+        public var isConnected: Bool
         public var hasSubscriber: Bool?
         public var error: String?
 
         public init(
-            acknowledged: Int64, refused: Int64, setAside: Int64 = 0, hasSubscriber: Bool?, error: String?
+            acknowledged: Int64, refused: Int64, setAside: Int64 = 0, isConnected: Bool = true, hasSubscriber: Bool?,
+            error: String?
         ) {
             self.acknowledged = acknowledged
             self.refused = refused
             self.setAside = setAside
+            self.isConnected = isConnected
             self.hasSubscriber = hasSubscriber
             self.error = error
         }
@@ -83,7 +86,8 @@ public struct DaemonInfo: Sendable {
 
     public var version: String
     public var node: String
-    public var stream: String
+    /// Nil while the journal cannot be opened.
+    public var stream: String?
     public var startedAt: Timestamp
     public var meters: [Meter]
     public var journal: Journal
@@ -92,7 +96,7 @@ public struct DaemonInfo: Sendable {
     public var degraded: [String]
 
     public init(
-        version: String, node: String, stream: String, startedAt: Timestamp, meters: [Meter], journal: Journal,
+        version: String, node: String, stream: String?, startedAt: Timestamp, meters: [Meter], journal: Journal,
         broker: Broker, degraded: [String]
     ) {
         self.version = version
@@ -108,21 +112,24 @@ public struct DaemonInfo: Sendable {
     /// The payload of the topic.
     public func json() -> [UInt8] {
         var json = JSONWriter(capacity: 1024)
-        json.object { json in
-            json.member("schema", ReadingPayload.schema)
-            json.member("version", version)
-            json.member("node", node)
-            json.member("stream", stream)
-            json.member("started_at", startedAt)
-            json.member("degraded", !degraded.isEmpty)
-            json.key("reasons")
-            json.array { json in for reason in degraded { json.string(reason) } }
-            json.key("meters")
-            json.array { json in for meter in meters { meter.write(to: &json) } }
-            json.member("journal") { json in journal.write(to: &json) }
-            json.member("broker") { json in broker.write(to: &json) }
-        }
+        json.object { json in write(to: &json) }
         return json.bytes
+    }
+
+    /// The members of its object.
+    public func write(to json: inout JSONWriter) {
+        json.member("schema", ReadingPayload.schema)
+        json.member("version", version)
+        json.member("node", node)
+        json.member("stream", stream)
+        json.member("started_at", startedAt)
+        json.member("degraded", !degraded.isEmpty)
+        json.key("reasons")
+        json.array { json in for reason in degraded { json.string(reason) } }
+        json.key("meters")
+        json.array { json in for meter in meters { meter.write(to: &json) } }
+        json.member("journal") { json in journal.write(to: &json) }
+        json.member("broker") { json in broker.write(to: &json) }
     }
 }
 
@@ -164,6 +171,7 @@ extension DaemonInfo.Broker {
         json.member("acknowledged", acknowledged)
         json.member("refused", refused)
         json.member("set_aside", setAside)
+        json.member("connected", isConnected)
         json.key("subscriber")
         if let hasSubscriber { json.bool(hasSubscriber) } else { json.null() }
         json.member("error", error)

@@ -21,7 +21,7 @@ public enum ReadingPayload {
     ///
     /// - Parameter seq: of the newest reading in it; nil where that one could not be journaled.
     public static func state(
-        _ state: Reading, totals: NamedValues, node: String, meter: String, stream: String, seq: Int64?
+        _ state: Reading, totals: NamedValues, node: String, meter: String, stream: String?, seq: Int64?
     ) -> [UInt8] {
         var json = JSONWriter(capacity: 2048)
         json.object { json in

@@ -3,6 +3,10 @@ public enum ReasonCode {
     /// Accepted, but nobody has subscribed to the topic.
     public static let noMatchingSubscribers: UInt8 = 16
 
+    static let unspecified: UInt8 = 128
+    static let implementationSpecific: UInt8 = 131
+    static let packetTooLarge: UInt8 = 149
+    static let payloadFormatInvalid: UInt8 = 153
     static let unsupportedVersion: UInt8 = 132
     static let clientIDNotValid: UInt8 = 133
     static let badCredentials: UInt8 = 134
@@ -14,6 +18,27 @@ public enum ReasonCode {
     static let topicNameInvalid: UInt8 = 144
     static let retainNotSupported: UInt8 = 154
     static let qosNotSupported: UInt8 = 155
+
+    /// What a refused publication says of the next one.
+    public enum Scope: Sendable {
+        /// This topic is not allowed.
+        case topic
+        /// This message is not wanted, and never will be.
+        case message
+        /// The broker takes nothing at present.
+        case broker
+        /// It may be the message or the topic.
+        case unknown
+    }
+
+    public static func scope(_ code: UInt8) -> Scope {
+        switch code {
+        case notAuthorized, topicNameInvalid: .topic
+        case packetTooLarge, payloadFormatInvalid: .message
+        case unspecified, implementationSpecific: .unknown
+        default: .broker
+        }
+    }
 
     public static func name(_ code: UInt8) -> String {
         names[code] ?? "reason \(code)"

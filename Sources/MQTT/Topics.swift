@@ -12,5 +12,6 @@ public struct Topics: Sendable, Hashable {
     public func reading(_ meter: String) -> String { "\(root)/\(meter)/reading" }
     public func state(_ meter: String) -> String { "\(root)/\(meter)/state" }
     public func availability(_ meter: String) -> String { "\(root)/\(meter)/availability" }
+    public func anomaly(_ meter: String) -> String { "\(root)/\(meter)/anomaly" }
     public func gap(_ meter: String) -> String { "\(root)/\(meter)/gap" }
 }

@@ -12,6 +12,6 @@ struct Obisd: AsyncParsableCommand {
             """,
         version: DaemonService.version,
         subcommands: [
-            Run.self, Check.self, Decode.self, Scan.self, Simulate.self, Readings.self, Backup.self, Replay.self,
+            Run.self, Check.self, Decode.self, Scan.self, Simulate.self, Status.self, Readings.self, Backup.self, Replay.self,
         ])
 }

@@ -28,7 +28,7 @@ struct AppendTests {
         try await withJournal { journal, _ in
             _ = try await journal.append(draft("main"))
             let second = try await journal.append(draft("main"))
-            #expect(String(decoding: second.payload, as: UTF8.self) == "\(journal.stream) main 2")
+            #expect(String(decoding: second.payload, as: UTF8.self) == "\(journal.openStream) main 2")
         }
     }
 
@@ -67,7 +67,7 @@ struct AppendTests {
     @Test("a stream is 32 lower-case hexadecimal digits and another in every file")
     func stream() async throws {
         let streams = try await [
-            withJournal { journal, _ in journal.stream }, withJournal { journal, _ in journal.stream },
+            withJournal { journal, _ in journal.openStream }, withJournal { journal, _ in journal.openStream },
         ]
         #expect(Set(streams).count == 2)
         for stream in streams {
@@ -179,7 +179,7 @@ struct AppendTests {
             #expect(await failure { try await journal.append(draft("main")) }?.code == .closed)
             #expect(await failure { try await journal.entries(after: 0, limit: 1) }?.code == .closed)
             #expect(await failure { try await journal.cursor(of: "mqtt") }?.code == .closed)
-            #expect(await failure { try await journal.advance(outlet: "mqtt", to: 1) }?.code == .closed)
+            #expect(await failure { try await journal.advance(outlet: "mqtt", to: OutletCursor(1)) }?.code == .closed)
             #expect(await journal.figures().readings == 0)
             await journal.retain()
         }

@@ -38,7 +38,7 @@ struct ClockTests {
                     accepted.append(.reading(try await journal.append(draft("main", at: clock.now))))
                 }
                 await journal.retain()
-                try await journal.advance(outlet: "mqtt", to: Int64(accepted.count) - 50)
+                try await journal.advance(outlet: "mqtt", to: OutletCursor(Int64(accepted.count) - 50))
                 await journal.retain()
             }
             #expect(try await journal.everything() == accepted)
@@ -53,7 +53,7 @@ struct ClockTests {
         let settings = JournalSettings(keep: .seconds(3600))
         try await withJournal(settings, clock: clock.wall, seams: clock.seams) { journal, _ in
             for _ in 1...20 { _ = try await journal.append(draft("main", at: clock.now)) }
-            try await journal.advance(outlet: "mqtt", to: 15)
+            try await journal.advance(outlet: "mqtt", to: OutletCursor(15))
             clock.jump(to: Self.now + 10 * Self.day)
             for _ in 1...59 {
                 await journal.retain()
@@ -64,7 +64,7 @@ struct ClockTests {
             await journal.retain()
             #expect(try await journal.everything().map(\.position) == Array(16...20))
             // Another jump, and the hour begins anew.
-            try await journal.advance(outlet: "mqtt", to: 20)
+            try await journal.advance(outlet: "mqtt", to: OutletCursor(20))
             clock.jump(to: 0)
             await journal.retain()
             clock.jump(to: Self.now + 20 * Self.day)

@@ -29,13 +29,13 @@ struct CorruptionTests {
             let path = folder + "/original-\(isClosed).db"
             let journal = try await JournalTests.open(path, CorruptionTests.settings)
             try await journal.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA wal_autocheckpoint = \(checkpoints)")
-            stream = journal.stream
+            stream = journal.openStream
             for index in 0..<90 {
                 accepted.append(
                     try await journal.append(
                         draft("meter-\(index % 3)", at: Int64(index) * 1000, padding: index % 9 == 8 ? 6000 : 900)))
             }
-            try await journal.advance(outlet: "mqtt", to: Self.acknowledged)
+            try await journal.advance(outlet: "mqtt", to: OutletCursor(Self.acknowledged))
             try await journal.set([1, 2, 3], forKey: "epoch", meter: "meter-1")
             if isClosed { await journal.close() }
             database = try Data(contentsOf: URL(fileURLWithPath: path))
@@ -135,7 +135,7 @@ struct CorruptionTests {
             return .refused
         }
         let entries = try await journal.everything()
-        let cursor = try await journal.cursor(of: "mqtt")
+        let cursor = try await journal.cursor(of: "mqtt").position
         if !isInOrder(entries, original) { findings.append("a reading that is not the next one") }
         let isSame = journal.stream == original.stream
         if isSame || !entries.isEmpty, log == original.log {
@@ -204,7 +204,7 @@ struct CorruptionTests {
         let journal = try await JournalTests.open(path)
         for index in 0..<30 { _ = try await journal.append(draft("meter-\(index % 2)", padding: index * 700)) }
         _ = try await journal.append(draft("meter-0", padding: 1_000_000))
-        try await journal.advance(outlet: "mqtt", to: 12)
+        try await journal.advance(outlet: "mqtt", to: OutletCursor(12))
         try await journal.set([1, 2, 3], forKey: "epoch", meter: "meter-1")
         try await journal.set([], forKey: "empty", meter: "")
         let entries = try await journal.everything()
@@ -212,7 +212,7 @@ struct CorruptionTests {
         var content = try Data(contentsOf: URL(fileURLWithPath: path))
         content.replaceSubrange(0..<4096, with: Data(count: 4096))
         try content.write(to: URL(fileURLWithPath: path))
-        return (path, journal.stream, entries)
+        return (path, journal.openStream, entries)
     }
 
     @Test("readings of any length, cursors and values are brought over from a file without its first page")
@@ -222,7 +222,7 @@ struct CorruptionTests {
             let journal = try await JournalTests.open(path)
             #expect(journal.stream == stream)
             #expect(try await journal.everything() == entries)
-            #expect(try await journal.cursor(of: "mqtt") == 12)
+            #expect(try await journal.cursor(of: "mqtt").position == 12)
             #expect(try await journal.value(forKey: "epoch", meter: "meter-1") == [1, 2, 3])
             #expect(try await journal.value(forKey: "empty", meter: "") == [])
             #expect(await journal.figures().backlog == ["mqtt": 19])
@@ -264,7 +264,7 @@ struct CorruptionTests {
             let path = folder + "/journal.db"
             let old = try await JournalTests.open(path, Self.settings)
             for index in 1...300 { _ = try await old.append(draft("meter-\(index % 2)", padding: 900)) }
-            try await old.advance(outlet: "mqtt", to: 10)
+            try await old.advance(outlet: "mqtt", to: OutletCursor(10))
             let entries = try await old.everything()
             try await old.execute("UPDATE meter SET last_seq = 5 WHERE id = 1; DELETE FROM reading WHERE position = 50")
             await old.close()

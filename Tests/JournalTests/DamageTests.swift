@@ -59,20 +59,20 @@ struct DamageTests {
             let time = Timestamp(milliseconds: 1_768_476_896_120)
             let new = try await Journal.open(
                 path: path, settings: JournalSettings(), logger: .collecting(lines), clock: { time })
-            #expect((new.stream == old.stream) == damage.keepsStream)
+            #expect((new.openStream == old.stream) == damage.keepsStream)
             #expect(try await new.append(draft("main")).seq == (damage.keepsStream ? 41 : 1))
             if damage.keepsAll { #expect(try await Array(new.everything().prefix(40)) == readings) }
             let name = path + ".damaged-20260115T113456Z"
             #expect(try Data(contentsOf: URL(fileURLWithPath: name)) == content)
             let note = try #require(new.openingNotes.first)
             #expect(new.openingNotes.count == 1)
-            #expect(note.contains(name) && note.contains(new.stream))
+            #expect(note.contains(name) && note.contains(new.openStream))
             #expect(lines.all == ["warning: " + note])
             await new.close()
 
             let again = try await open(path)
             #expect(again.openingNotes.isEmpty)
-            #expect(again.stream == new.stream)
+            #expect(again.stream == new.openStream)
             await again.close()
         }
     }
@@ -107,7 +107,7 @@ struct DamageTests {
 
             let new = try await open(path)
             #expect(try await new.everything().isEmpty)
-            #expect(new.stream != old.stream)
+            #expect(new.openStream != old.stream)
             #expect(new.openingNotes.first?.contains("write-ahead log") == true)
             let kept = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.contains("damaged") }
             #expect(kept.count == 1 && kept.first?.hasSuffix("-wal") == true)

@@ -21,7 +21,7 @@ struct DiskFaultTests {
             do throws(JournalError) {
                 let reading = try await journal.append(draft("meter-\(step % 3)", padding: 900))
                 accepted.append(reading)
-                if step % 7 == 6 { try await journal.advance(outlet: "mqtt", to: reading.position - 10) }
+                if step % 7 == 6 { try await journal.advance(outlet: "mqtt", to: OutletCursor(reading.position - 10)) }
             } catch {
                 #expect(error.code == fault.code)
                 #expect(journal.lastError?.code == fault.code)
@@ -45,7 +45,7 @@ struct DiskFaultTests {
             accepted += more
             #expect(journal.lastError == nil)
             var sound = more.count == 10
-            let cursor = try await journal.cursor(of: "mqtt")
+            let cursor = try await journal.cursor(of: "mqtt").position
             for attempt in 0...1 {
                 let reader = attempt == 0 ? journal : try await open(disk.path)
                 let found = try await reader.everything().compactMap(\.reading)
@@ -126,8 +126,8 @@ struct DiskFaultTests {
         try await withFullDisk { disk, journal, accepted in
             #expect(ballast(disk) == nil)
             for position in 1...60 {
-                try await journal.advance(outlet: "mqtt", to: Int64(position))
-                #expect(try await journal.cursor(of: "mqtt") == Int64(position))
+                try await journal.advance(outlet: "mqtt", to: OutletCursor(Int64(position)))
+                #expect(try await journal.cursor(of: "mqtt").position == Int64(position))
             }
             let last = try await journal.everything().last
             #expect(last?.reading == accepted.last)
@@ -143,11 +143,11 @@ struct DiskFaultTests {
                 #expect(await failure { try await journal.append(draft("main", padding: 3000)) }?.code == .full)
             }
             #expect(try await journal.everything() == expected.map(JournalEntry.reading))
-            try await journal.advance(outlet: "mqtt", to: Int64(accepted.count) - 200)
+            try await journal.advance(outlet: "mqtt", to: OutletCursor(Int64(accepted.count) - 200))
             for _ in 0..<1500 {
                 let reading = try await journal.append(draft("main", padding: 3000))
                 expected.append(reading)
-                try await journal.advance(outlet: "mqtt", to: reading.position - 200)
+                try await journal.advance(outlet: "mqtt", to: OutletCursor(reading.position - 200))
                 guard reading.position % 100 == 0 else { continue }
                 let found = try await journal.everything(after: reading.position - 200)
                 #expect(found == expected.suffix(200).map(JournalEntry.reading))

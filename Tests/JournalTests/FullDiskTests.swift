@@ -29,7 +29,7 @@ struct FullDiskTests {
             #expect(error?.message.contains(path) == true)
             #expect(error?.message.contains("Free space") == true)
             #expect(await journal.figures().lastError?.code == .full)
-            #expect(await failure { try await journal.append(draft("other", padding: 5000)) }?.code == .full)
+            #expect(await failure { try await journal.append(draft("other", padding: 50_000)) }?.code == .full)
 
             try await journal.execute("PRAGMA max_page_count = 1000000")
             #expect(try await journal.append(draft("main")).seq == accepted + 1)
@@ -51,8 +51,8 @@ struct FullDiskTests {
             let (accepted, error) = await fill(journal, meter: "main")
             #expect(error?.code == .full)
             #expect(try await journal.everything().count == Int(accepted))
-            try await journal.advance(outlet: "mqtt", to: accepted)
-            #expect(try await journal.cursor(of: "mqtt") == accepted)
+            try await journal.advance(outlet: "mqtt", to: OutletCursor(accepted))
+            #expect(try await journal.cursor(of: "mqtt").position == accepted)
         }
     }
 

@@ -45,8 +45,8 @@ struct GatheringTests {
     func time() async throws {
         try await withJournal(JournalSettings(sync: .every(.milliseconds(20)))) { journal, _ in
             for seq in 1...5 { #expect(try await journal.append(draft("main")).seq == Int64(seq)) }
-            try await journal.advance(outlet: "mqtt", to: 3)
-            #expect(try await journal.cursor(of: "mqtt") == 3)
+            try await journal.advance(outlet: "mqtt", to: OutletCursor(3))
+            #expect(try await journal.cursor(of: "mqtt").position == 3)
         }
     }
 

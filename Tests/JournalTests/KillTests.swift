@@ -94,7 +94,7 @@ struct KillTests {
         let journal = try await open(folder + "/journal.db", JournalSettings(keep: nil, maxSize: nil))
         #expect(journal.openingNotes.isEmpty)
         let entries = try await journal.everything()
-        let cursor = try await journal.cursor(of: "mqtt")
+        let cursor = try await journal.cursor(of: "mqtt").position
         await journal.close()
         if let stream = told.stream { #expect(journal.stream == stream) }
         #expect(cursor >= told.acknowledged && cursor <= max(0, told.acknowledging))
@@ -103,7 +103,7 @@ struct KillTests {
         let gaps = entries.compactMap(\.gap)
         let lost = told.accepted.filter { meter, seq, position in
             if let reading = found[position] {
-                let content = draft(meter, padding: 700).encode(journal.stream, seq)
+                let content = draft(meter, padding: 700).encode(journal.openStream, seq)
                 return reading.seq != seq || reading.meter != meter || reading.payload != content
             }
             return position > told.acknowledging

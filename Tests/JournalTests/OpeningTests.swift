@@ -148,15 +148,16 @@ struct OpeningTests {
             GapDraft(
                 meter: "meter-1", fromTime: Timestamp(milliseconds: 1), toTime: Timestamp(milliseconds: 2), count: 3,
                 reason: .journalUnavailable))
-        try await journal.advance(outlet: "mqtt", to: 7)
+        try await journal.advance(outlet: "mqtt", to: OutletCursor(7))
         try await journal.set([7], forKey: "epoch", meter: "meter-2")
         let entries = try await journal.everything()
-        try await journal.execute("DROP TABLE copy; PRAGMA user_version = 1")
+        try await journal.execute("DROP TABLE copy; DROP TABLE event; PRAGMA user_version = 1")
+        try await journal.execute("ALTER TABLE outlet DROP COLUMN apart")
         for table in ["journal", "meter", "gap", "outlet", "state"] {
             try await journal.execute("ALTER TABLE \(table) DROP COLUMN checksum")
         }
         await journal.close()
-        return (path, journal.stream, entries)
+        return (path, journal.openStream, entries)
     }
 
     @Test("a file of the older format goes on with all that it has")
@@ -168,9 +169,9 @@ struct OpeningTests {
                 #expect(journal.openingNotes.isEmpty)
                 #expect(journal.stream == stream)
                 #expect(try await journal.everything() == entries)
-                #expect(try await journal.cursor(of: "mqtt") == 7)
+                #expect(try await journal.cursor(of: "mqtt").position == 7)
                 #expect(try await journal.value(forKey: "epoch", meter: "meter-2") == [7])
-                #expect(try await journal.number("PRAGMA user_version") == 2)
+                #expect(try await journal.number("PRAGMA user_version") == 3)
                 await journal.close()
             }
         }
@@ -191,6 +192,59 @@ struct OpeningTests {
             #expect(try await again.everything() == [.reading(reading)])
             #expect(try await again.number("SELECT count(*) FROM sqlite_master WHERE name = 'later'") == 0)
             await again.close()
+        }
+    }
+
+    @Test("a disk that fails when the file is opened is no end: calls say why, until it can be opened")
+    func waits() async throws {
+        try await withFaultDisk { disk in
+            disk.fail(after: 0, code: 778)
+            let lines = LogLines()
+            let journal = try await Journal.open(
+                path: disk.path, settings: JournalSettings(), waits: true, logger: .collecting(lines),
+                seams: JournalSeams(retry: .milliseconds(10)))
+            #expect(journal.stream == nil)
+            #expect(journal.lastError?.code == .io)
+            #expect(await failure { try await journal.append(draft("main")) }?.code == .io)
+            #expect(await failure { try await journal.cursor(of: "mqtt") }?.code == .io)
+            #expect(await journal.figures().readings == 0)
+            disk.fail(after: nil)
+            var commits = journal.commits().makeAsyncIterator()
+            #expect(await commits.next() == 0)
+            #expect(journal.stream?.count == 32)
+            #expect(try await journal.append(draft("main")).seq == 1)
+            #expect(journal.lastError == nil)
+            #expect(lines.all.count == 2 && lines.all.last == "notice: The journal can be written again.")
+            await journal.close()
+        }
+    }
+
+    @Test("a journal that is closed before its file could be opened ends like any other")
+    func closedWhileWaiting() async throws {
+        try await withFaultDisk { disk in
+            disk.fail(after: 0, code: 778)
+            let journal = try await Journal.open(
+                path: disk.path, settings: JournalSettings(), waits: true, logger: .silent,
+                seams: JournalSeams(retry: .milliseconds(10)))
+            let commits = journal.commits()
+            await journal.close()
+            for await _ in commits { Issue.record("a commit of a file that never was open") }
+            #expect(await failure { try await journal.append(draft("main")) }?.code == .closed)
+        }
+    }
+
+    @Test("what needs a person is an error at once, whoever waits")
+    func waitsForNobody() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            let first = try await open(path)
+            for (place, code) in [(path, JournalError.Code.inUse), (folder + "/none/journal.db", .access)] {
+                let error = await failure {
+                    try await Journal.open(path: place, settings: JournalSettings(), waits: true, logger: .silent)
+                }
+                #expect(error?.code == code)
+            }
+            await first.close()
         }
     }
 }

@@ -15,12 +15,12 @@ struct RetentionTests {
             await journal.retain()
             for index in 0..<600 { _ = try await journal.append(draft("main", at: Self.day + Int64(index))) }
             _ = try await journal.cursor(of: "file")
-            try await journal.advance(outlet: "mqtt", to: 590)
+            try await journal.advance(outlet: "mqtt", to: OutletCursor(590))
             clock.run(Self.day + 550)
             await journal.retain()
             #expect(await journal.figures().readings == 600)
 
-            try await journal.advance(outlet: "file", to: 580)
+            try await journal.advance(outlet: "file", to: OutletCursor(580))
             await journal.retain()
             #expect(try await journal.everything().first?.position == 551)
             clock.run(98 * Self.day)
@@ -54,7 +54,7 @@ struct RetentionTests {
             try await journal.withoutSync()
             for _ in 0..<2000 {
                 let reading = try await journal.append(draft("main", padding: 1000))
-                if reading.position % 50 == 0 { try await journal.advance(outlet: "mqtt", to: reading.position) }
+                if reading.position % 50 == 0 { try await journal.advance(outlet: "mqtt", to: OutletCursor(reading.position)) }
             }
             await journal.retain()
             let figures = await journal.figures()
@@ -71,11 +71,11 @@ struct RetentionTests {
         let lines = LogLines()
         try await withJournal(JournalSettings(keep: nil, maxSize: 1 << 19), logger: .collecting(lines)) { journal, _ in
             try await journal.withoutSync()
-            try await journal.advance(outlet: "mqtt", to: 0)
+            try await journal.advance(outlet: "mqtt", to: OutletCursor(0))
             for index in 0..<1500 {
                 _ = try await journal.append(draft("meter-\(index % 3)", at: Int64(index), padding: 1000))
             }
-            try await journal.advance(outlet: "mqtt", to: 30)
+            try await journal.advance(outlet: "mqtt", to: OutletCursor(30))
             await journal.retain()
 
             let entries = try await journal.everything()
@@ -94,11 +94,11 @@ struct RetentionTests {
             #expect(lines.all.filter { $0.contains("given up") }.count == 1)
 
             // Once told, a gap goes with the readings behind it.
-            try await journal.advance(outlet: "mqtt", to: 1500)
+            try await journal.advance(outlet: "mqtt", to: OutletCursor(1500))
             #expect(await journal.figures().backlog == ["mqtt": 0])
             for _ in 0..<600 {
                 let reading = try await journal.append(draft("meter-0", padding: 1000))
-                try await journal.advance(outlet: "mqtt", to: reading.position)
+                try await journal.advance(outlet: "mqtt", to: OutletCursor(reading.position))
             }
             await journal.retain()
             #expect(try await journal.everything().allSatisfy { $0.gap == nil })
@@ -144,7 +144,7 @@ struct RetentionTests {
             let large = try await open(path, JournalSettings(keep: nil, maxSize: nil))
             try await large.withoutSync()
             for _ in 0..<1000 { _ = try await large.append(draft("main", padding: 2000)) }
-            try await large.advance(outlet: "mqtt", to: 1000)
+            try await large.advance(outlet: "mqtt", to: OutletCursor(1000))
             await large.close()
             let small = try await open(path, JournalSettings(keep: nil, maxSize: 1 << 18))
             await small.retain()
@@ -153,6 +153,31 @@ struct RetentionTests {
             #expect(await reopened.figures().fileBytes <= 1 << 18)
             #expect(await reopened.figures().readings > 0)
             await reopened.close()
+        }
+    }
+
+    @Test("where one meter's readings wait by themselves, only they are told as given up")
+    func apart() async throws {
+        try await withJournal(JournalSettings(keep: nil, maxSize: 1 << 18)) { journal, _ in
+            _ = try await journal.cursor(of: "mqtt")
+            for index in 1...600 {
+                let reading = try await journal.append(draft("meter-\(index % 3)", padding: 900))
+                // The outlet has everything but what is of one meter.
+                guard reading.position % 10 == 0 else { continue }
+                try await journal.advance(
+                    outlet: "mqtt", to: OutletCursor(reading.position, apart: ["meter-1": 0]))
+            }
+            await journal.retain()
+            let figures = await journal.figures()
+            #expect(figures.givenUp > 50 && figures.expired > 100)
+            let gaps = try await journal.everything().compactMap(\.gap)
+            #expect(gaps.map(\.meter) == ["meter-1"])
+            #expect(gaps.first?.fromSeq == 1 && gaps.first?.count == figures.givenUp)
+            // The gap and what is left of the meter, and nothing that was delivered.
+            let first = try #require(gaps.first)
+            let page = try await journal.entries(of: "meter-1", after: 0, through: 600, limit: 3)
+            #expect(page.entries.first?.gap == first)
+            #expect(page.entries.dropFirst().first?.reading?.seq == first.toSeq.map { $0 + 1 })
         }
     }
 }

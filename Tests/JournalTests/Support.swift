@@ -71,6 +71,9 @@ func draft(_ meter: String, at milliseconds: Int64 = 1_768_000_000_000, padding:
 }
 
 extension Journal {
+    /// Of a journal that is open.
+    var openStream: String { stream ?? "" }
+
     /// All entries, page by page.
     func everything(after start: Int64 = 0, pages: Int = 100) async throws -> [JournalEntry] {
         var all: [JournalEntry] = []

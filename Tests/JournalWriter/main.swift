@@ -47,7 +47,7 @@ if way == "checkpoint" {
 let journal = try await Journal.open(
     path: path, settings: JournalSettings(keep: nil, maxSize: 1 << 18),
     logger: Logger(label: "writer") { _ in SwiftLogNoOpLogHandler() }, seams: seams)
-say("stream \(journal.stream)")
+say("stream \(journal.stream ?? "none")")
 _ = try await journal.cursor(of: "mqtt")
 try await journal.withConnection { db in try db.execute(sql: "PRAGMA wal_autocheckpoint = 60") }
 await withTaskGroup(of: Void.self) { group in
@@ -58,7 +58,7 @@ await withTaskGroup(of: Void.self) { group in
                 guard index == 0, reading.seq % 5 == 0 else { continue }
                 let position = reading.position - reading.seq % 97
                 say("acknowledging \(position)")
-                guard (try? await journal.advance(outlet: "mqtt", to: position)) != nil else { return }
+                guard (try? await journal.advance(outlet: "mqtt", to: OutletCursor(position))) != nil else { return }
                 say("acknowledged \(position)")
             }
         }

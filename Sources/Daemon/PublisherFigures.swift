@@ -1,0 +1,17 @@
+/// How publishing goes, for `info`.
+struct PublisherFigures: Sendable {
+    var acknowledged: Int64 = 0
+    var refused: Int64 = 0
+    /// Entries that were given up, since this broker will never take them.
+    var setAside: Int64 = 0
+    /// The broker takes nothing, and readings wait until it does.
+    var isHolding = false
+    /// Meters whose topic the broker refuses, and why. Their readings wait.
+    var apart: [String: String] = [:]
+    var isConnected = false
+    /// Acknowledged entries that the journal still counts as waiting.
+    var unrecorded: Int64 = 0
+    /// Whether anybody had subscribed when the last reading was acknowledged; nil before the first.
+    var hasSubscriber: Bool?
+    var lastError: String?
+}
