@@ -37,11 +37,21 @@ final class DaemonProcess {
     /// - Parameters:
     ///   - arguments: of `obisd run`, beside the configuration.
     ///   - environment: `NAME=value`, beside what the tests have themselves.
-    func start(_ arguments: [String] = [], environment: [String] = []) throws {
+    ///   - wrapper: a program that runs it in its place, with its first arguments.
+    func start(_ arguments: [String] = [], environment: [String] = [], wrapper: [String] = []) throws {
         process = try ChildProcess(
             "/usr/bin/env",
-            ["-u", "JOURNAL_STREAM"] + environment + [Program.path, "run", "--config", configuration] + arguments,
+            ["-u", "JOURNAL_STREAM"] + environment + wrapper + [Program.path, "run", "--config", configuration] + arguments,
             output: "/dev/null", error: log.path)
+    }
+
+    /// Of the process that runs.
+    var pid: pid_t? { process?.pid }
+
+    /// What `obisd status` says; nil where it says nothing.
+    func status() async throws -> ExactJSON? {
+        let outcome = try await Program.run(["status", "--format", "json", "--config", configuration])
+        return outcome.exitCode == 0 ? outcome.lines.first.flatMap { ExactJSON($0) } : nil
     }
 
     /// As a power cut ends it.

@@ -11,7 +11,7 @@ public final class ChildProcess {
         }
     }
 
-    private let pid: pid_t
+    public let pid: pid_t
     private var guardian: (pid: pid_t, pipe: Int32)?
     private var status: Int32?
 
