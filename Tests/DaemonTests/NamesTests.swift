@@ -34,12 +34,36 @@ struct ValidatorStorageTests {
     func roundTrip() {
         var state = ValidatorState()
         state.devices = ["0-8:25.9.0*255": "LGZ0012345678"]
-        state.counters[ObisCode(1, 1, 1, 8, 0)] = .init(value: FixedDecimal(123_450, exponent: -3), below: 11)
+        state.counters[ObisCode(1, 1, 1, 8, 0)] = .init(value: FixedDecimal(123_450, exponent: -3), doubted: 11)
         state.counters[ObisCode(1, 0, 21, 8, 255)] = .init(value: FixedDecimal(.max, exponent: 0))
         state.counters[ObisCode(1, 0, 22, 8, 0)] = .init(value: FixedDecimal(-5, exponent: 3))
         state.invocationCounters = ["4c475a6772000001": .init(highest: .max)]
         #expect(ValidatorState(stored: state.stored) == state)
         #expect(ValidatorState(stored: ValidatorState().stored) == ValidatorState())
+    }
+
+    @Test("epochs, newcomers, totals and what a counter was doubted for come back too")
+    func everything() {
+        let moment = Moment(wall: Timestamp(milliseconds: 1_768_475_896_120))
+        var state = ValidatorState()
+        state.epoch = 3
+        state.serial = "12345678"
+        state.newcomers = ["": .init(id: "2", count: 4, since: moment), "list": .init(id: "3")]
+        state.counters[ObisCode(1, 0, 1, 8, 0)] = .init(
+            value: 100, seen: moment, before: moment, doubted: 2, contender: FixedDecimal(55, exponent: -1))
+        state.totals.entries[.activeImport] = .init(counter: 5, offset: FixedDecimal(1_234_567, exponent: -3))
+        state.totals.entries[.volume] = .init(counter: 7, isExchanged: true)
+        #expect(ValidatorState(stored: state.stored) == state)
+    }
+
+    @Test("what an older version stored is still read")
+    func older() throws {
+        let text = """
+            {"devices":{"":"1"},"counters":{"1-0:1.8.0*255":{"value":"100","below":11}},"invocationCounters":{}}
+            """
+        let state = try #require(ValidatorState(stored: Array(text.utf8)))
+        #expect(state.epoch == 1 && state.totals.entries.isEmpty)
+        #expect(state.counters == [ObisCode(1, 0, 1, 8, 0): .init(value: 100, doubted: 11)])
     }
 
     @Test("bytes that are no state are no state", arguments: ["", "{}", "[1]", "{\"counters\":7}", "\u{0}"])

@@ -24,6 +24,8 @@ public struct Totals: Sendable, Hashable {
 
     /// By field, in its unit.
     public var entries: [NamedField: Entry] = [:]
+    /// What each total begins with beside its counter, in the unit of its field, as the operator states it.
+    public var starts: [NamedField: FixedDecimal] = [:]
 
     public init() {}
 
@@ -42,10 +44,8 @@ public struct Totals: Sendable, Hashable {
         }
     }
 
-    /// The totals that belong to counters.
-    ///
-    /// - Parameter starts: what each total begins with beside the counter, in the unit of its field.
-    func applied(to values: NamedValues, starts: [NamedField: FixedDecimal]) -> NamedValues {
+    /// The totals of the meter's counters: of those that `values` has, in the units of their fields.
+    public func applied(to values: NamedValues) -> NamedValues {
         var totals = NamedValues()
         for field in Self.fields {
             guard let value = values[field] else { continue }

@@ -13,7 +13,6 @@ public struct Validator: Sendable {
     private let plausibility: Plausibility
     private let counters: CounterCheck
     private let clock: ClockDriftCheck
-    private let startOffsets: [NamedField: FixedDecimal]
     public private(set) var state: ValidatorState
 
     // What is forgotten at a restart.
@@ -37,8 +36,8 @@ public struct Validator: Sendable {
         plausibility = Plausibility(limits: limits, bounds: bounds)
         counters = CounterCheck(largestPower: plausibility.largestPower)
         clock = ClockDriftCheck(limit: largestClockDrift ?? ClockDriftCheck.defaultLimit)
-        self.startOffsets = startOffsets
         self.state = state
+        self.state.totals.starts = startOffsets
         scale = ScaleCheck(nominal: limits.nominalVoltage)
     }
 
@@ -91,13 +90,6 @@ public struct Validator: Sendable {
             reading.issues.append(issue)
         }
         state.totals.observe(reading.values, rollOvers: rollOvers)
-    }
-
-    /// The energies, volumes and heat of `values` as they go on when a meter is exchanged.
-    ///
-    /// - Parameter values: of the newest good registers.
-    public func totals(of values: NamedValues) -> NamedValues {
-        state.totals.applied(to: values, starts: startOffsets)
     }
 
     /// The operator says that the meter was exchanged: the next reading is that of another one.
