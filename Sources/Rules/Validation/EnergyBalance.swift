@@ -107,11 +107,12 @@ struct EnergyBalance {
         let switching = 4 * hour.variance.squareRoot()
         let allowed = tolerance * flowed + floor + end.resolution + switching
         guard (counted.double * 1000 - hour.net).magnitude > allowed else { return nil }
+        let minutes = (length.components.seconds + 30) / 60
         let integral = FixedDecimal(wattHours(hour.net), exponent: -3)
         return QualityIssue(
             register: nil, level: .warning, code: .energyMismatch,
-            text: "the energy does not match the power: in \(length.components.seconds / 60) min the counters rose by "
-                + "\(counted) kWh net, and the power adds up to \(integral) kWh")
+            text: "the energy does not match the power: in \(minutes) min the counters rose by \(counted) kWh net, "
+                + "and the power adds up to \(integral) kWh")
     }
 }
 
