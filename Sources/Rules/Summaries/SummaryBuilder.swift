@@ -57,7 +57,7 @@ public struct SummaryBuilder: Sendable {
         guard reading.source == .live else { return [] }
         let wall = reading.capturedAt
         // A counter at the very end of an hour belongs to both.
-        if wall == hour?.bounds.to { remember(totals, at: wall) }
+        if hour == nil || wall == hour?.bounds.to { remember(totals, at: wall) }
         let closed = advance(to: wall, at: now, isSynchronized: reading.isClockSynchronized)
         remember(totals, at: wall)
         count(until: now)
