@@ -79,9 +79,14 @@ struct ValidatorStorageTests {
             let (channel, quantity) = (UInt8(index / 2048), UInt8(1 + index / 256 % 8))
             codes.append(ObisCode(1, channel, quantity, 8, UInt8(index % 256)))
         }
-        let value = RegisterValue.number(4_294_967_295)
-        let telegram = Telegram(registers: codes.map { Register(obis: $0, value: value, unit: .wattHour) })
-        _ = validator.issues(of: telegram, keys: codes.map { $0.description })
+        // Of all that is remembered of a counter: two values in a row, and one that contradicts them.
+        let values: [Int64] = [.max - 2, .max - 1, 8_999_999_999_999_999_999]
+        for (hour, value) in values.enumerated() {
+            let telegram = Telegram(
+                registers: codes.map { Register(obis: $0, value: .number(FixedDecimal(value)), unit: .wattHour) })
+            let moment = Moment(wall: Timestamp(milliseconds: 1_768_475_896_120 + Int64(hour) * 3_600_000))
+            _ = validator.issues(of: telegram, keys: codes.map { $0.description }, at: moment)
+        }
         #expect(validator.state.stored.count <= 65_536)
     }
 }

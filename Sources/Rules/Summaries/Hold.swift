@@ -26,13 +26,13 @@ struct Hold: Sendable {
         return now - taken
     }
 
-    /// A new value has come.
-    mutating func measure(at now: Duration) {
+    /// As it is when a new value has come.
+    func measured(at now: Duration) -> Hold {
+        var next = Hold(at: now)
         let interval = max(.zero, now - measured)
         // A slow average, in which an outage counts for little.
-        usual = usual.map { ($0 * 7 + min(interval, $0 * Self.patience)) / 8 } ?? min(interval, Self.longest)
-        measured = now
-        taken = now
+        next.usual = usual.map { ($0 * 7 + min(interval, $0 * Self.patience)) / 8 } ?? min(interval, Self.longest)
+        return next
     }
 
     private var limit: Duration {

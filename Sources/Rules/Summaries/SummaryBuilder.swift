@@ -16,7 +16,7 @@ public struct SummaryBuilder: Sendable {
     private static let setBack: Int64 = 3_600_000
 
     private struct Course: Sendable {
-        var value: FixedDecimal
+        let value: FixedDecimal
         var hold: Hold
     }
 
@@ -62,7 +62,7 @@ public struct SummaryBuilder: Sendable {
         remember(totals, at: wall)
         count(until: now)
         hour?.note(reading)
-        if presence == nil { presence = Hold(at: now) } else { presence?.measure(at: now) }
+        if reading.isOfMeter { presence = presence?.measured(at: now) ?? Hold(at: now) }
         for field in SummaryPeriod.measured {
             if let value = reading.values[field] { measure(value, of: field, at: now) }
         }
@@ -90,10 +90,7 @@ public struct SummaryBuilder: Sendable {
     }
 
     private mutating func measure(_ value: FixedDecimal, of field: NamedField, at now: Duration) {
-        var course = courses[field] ?? Course(value: value, hold: Hold(at: now))
-        if courses[field] != nil { course.hold.measure(at: now) }
-        course.value = value
-        courses[field] = course
+        courses[field] = Course(value: value, hold: courses[field]?.hold.measured(at: now) ?? Hold(at: now))
     }
 
     /// Gives the time that passed to the values that held.
@@ -159,6 +156,13 @@ public struct SummaryBuilder: Sendable {
         var begun = SummaryPeriod(bounds: LocalPeriod(period, containing: wall, calendar))
         begun.starts = lastCounters.filter { $0.value.time <= begun.bounds.from }
         return begun
+    }
+}
+
+extension Reading {
+    /// Another one's says nothing of the meter.
+    fileprivate var isOfMeter: Bool {
+        !issues.contains { $0.register == nil && $0.level == .error }
     }
 }
 

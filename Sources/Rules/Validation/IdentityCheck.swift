@@ -33,7 +33,7 @@ struct IdentityCheck {
         if let serial, !telegram.names(serial) { return .foreign(Self.wrongSerial(id, serial)) }
         // Whatever a list calls it, the meter of the configured number is one meter.
         let isConfirmed = serial != nil && serial == state.serial
-        if let serial { state.serial = serial }
+        state.serial = serial
         let list = telegram.list ?? ""
         guard let known = state.devices[list], !isConfirmed, !known.isSameNumber(as: id) else {
             if state.devices[list] != nil || state.devices.count < Self.rememberedLists { state.devices[list] = id }

@@ -51,14 +51,7 @@ public struct Validator: Sendable {
     ) -> [QualityIssue] {
         rollOvers = []
         var issues = telegram.warnings.map { QualityIssue(register: nil, level: .warning, code: .telegram, text: $0) }
-        let isExpected = checkIdentity(telegram, at: moment, &issues)
-        if let issue = protection.objection(to: telegram) { issues.append(issue) }
-        if let ciphering = telegram.ciphering,
-            let issue = InvocationCounterCheck.objection(to: ciphering, &state.invocationCounters)
-        {
-            issues.append(issue)
-        }
-        if let issue = duplicates.objection(to: telegram) { issues.append(issue) }
+        let isExpected = checkSender(telegram, at: moment, &issues)
         if telegram.meterTime?.isDoubtful == true {
             issues.append(
                 QualityIssue(
@@ -100,7 +93,25 @@ public struct Validator: Sendable {
 
     // MARK: Who sent it
 
-    /// - Returns: whether the meter is the one whose values are known.
+    /// - Returns: whether it is the meter whose values are known.
+    private mutating func checkSender(
+        _ telegram: Telegram, at moment: Moment, _ issues: inout [QualityIssue]
+    ) -> Bool {
+        if let issue = protection.objection(to: telegram) {
+            // Whoever sent it leaves no trace in what is known of the meter.
+            issues.append(issue)
+            return false
+        }
+        let isExpected = checkIdentity(telegram, at: moment, &issues)
+        if let ciphering = telegram.ciphering,
+            let issue = InvocationCounterCheck.objection(to: ciphering, &state.invocationCounters)
+        {
+            issues.append(issue)
+        }
+        if let issue = duplicates.objection(to: telegram) { issues.append(issue) }
+        return isExpected
+    }
+
     private mutating func checkIdentity(
         _ telegram: Telegram, at moment: Moment, _ issues: inout [QualityIssue]
     ) -> Bool {

@@ -119,6 +119,18 @@ struct ExchangeTests {
         #expect(reading.epoch == epoch && reading.quality != .error)
     }
 
+    @Test("a number that was configured before and is again is configured anew")
+    func configuredAgain() {
+        var bench = MeterBench(Validator(serial: "1"))
+        _ = bench.read(energy: 100, id: "1")
+        bench.restart { Validator(state: $0) }
+        _ = bench.read(energy: 100, id: "1")
+        bench.validator.replaced()
+        #expect(bench.read(energy: 5, id: "2").epoch == 2)
+        bench.restart { Validator(serial: "1", state: $0) }
+        #expect(bench.read(energy: 100, id: "1").epoch == 3)
+    }
+
     @Test("is told by the operator: at once, and even where meters say no name")
     func replaced() {
         var bench = MeterBench()
