@@ -162,16 +162,16 @@ actor MeterPipeline {
             meterTime: meter.usesMeterClock ? telegram.meterTime.map(meterClock.complete) : nil,
             registers: telegram.registers.map(completed))
         let keys = reading.registerKeys
-        let moment = Moment(
+        let arrival = Arrival(
             monotonic: source == .live ? clock.monotonic : nil, wall: reading.isClockSynchronized ? capturedAt : nil)
-        reading.issues = validator.issues(of: telegram, keys: keys, at: moment)
+        reading.issues = validator.issues(of: telegram, keys: keys, at: arrival)
         let unusable = Set(reading.issues.filter { $0.level == .error }.map(\.register))
         if !unusable.contains(nil) {
             reading.values = mapping.values(of: telegram.registers, medium: telegram.meter.medium) {
                 !unusable.contains(keys[$0])
             }
         }
-        validator.complete(&reading, at: moment)
+        validator.complete(&reading, at: arrival)
         return reading
     }
 

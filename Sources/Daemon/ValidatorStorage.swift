@@ -86,7 +86,7 @@ extension StoredNewcomer {
 
 extension ValidatorState.Newcomer {
     fileprivate init(_ stored: StoredNewcomer) {
-        self.init(id: stored.id, count: clamped(stored.count), since: Moment(stored: stored.since))
+        self.init(id: stored.id, count: clamped(stored.count), since: Arrival(stored: stored.since))
     }
 }
 
@@ -102,7 +102,7 @@ extension ValidatorState.Counter {
     fileprivate init?(_ stored: StoredCounter) {
         guard let value = FixedDecimal(stored.value) else { return nil }
         self.init(
-            value: value, seen: Moment(stored: stored.seen), before: stored.before.map { Moment(stored: $0) },
+            value: value, seen: Arrival(stored: stored.seen), before: stored.before.map { Arrival(stored: $0) },
             doubted: clamped(stored.below), contender: stored.contender.flatMap { FixedDecimal($0) })
     }
 }
@@ -121,7 +121,7 @@ extension Totals.Entry {
     }
 }
 
-extension Moment {
+extension Arrival {
     /// What outlasts the process.
     fileprivate var stored: Int64? { wall?.milliseconds }
 

@@ -44,13 +44,13 @@ struct ValidatorStorageTests {
 
     @Test("epochs, newcomers, totals and what a counter was doubted for come back too")
     func everything() {
-        let moment = Moment(wall: Timestamp(milliseconds: 1_768_475_896_120))
+        let arrival = Arrival(wall: Timestamp(milliseconds: 1_768_475_896_120))
         var state = ValidatorState()
         state.epoch = 3
         state.serial = "12345678"
-        state.newcomers = ["": .init(id: "2", count: 4, since: moment), "list": .init(id: "3")]
+        state.newcomers = ["": .init(id: "2", count: 4, since: arrival), "list": .init(id: "3")]
         state.counters[ObisCode(1, 0, 1, 8, 0)] = .init(
-            value: 100, seen: moment, before: moment, doubted: 2, contender: FixedDecimal(55, exponent: -1))
+            value: 100, seen: arrival, before: arrival, doubted: 2, contender: FixedDecimal(55, exponent: -1))
         state.totals.entries[.activeImport] = .init(counter: 5, offset: FixedDecimal(1_234_567, exponent: -3))
         state.totals.entries[.volume] = .init(counter: 7, isExchanged: true)
         #expect(ValidatorState(stored: state.stored) == state)
@@ -84,8 +84,8 @@ struct ValidatorStorageTests {
         for (hour, value) in values.enumerated() {
             let telegram = Telegram(
                 registers: codes.map { Register(obis: $0, value: .number(FixedDecimal(value)), unit: .wattHour) })
-            let moment = Moment(wall: Timestamp(milliseconds: 1_768_475_896_120 + Int64(hour) * 3_600_000))
-            _ = validator.issues(of: telegram, keys: codes.map { $0.description }, at: moment)
+            let arrival = Arrival(wall: Timestamp(milliseconds: 1_768_475_896_120 + Int64(hour) * 3_600_000))
+            _ = validator.issues(of: telegram, keys: codes.map { $0.description }, at: arrival)
         }
         #expect(validator.state.stored.count <= 65_536)
     }

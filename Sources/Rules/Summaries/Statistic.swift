@@ -52,13 +52,13 @@ struct Statistic: Hashable, Sendable {
             var rest = share * Double(total)
             for (bin, weight) in sorted {
                 rest -= Double(weight)
-                if rest <= 0 { return clamped(FixedDecimal(scale.value(ofBin: bin), decimals: 0)) }
+                if rest <= 0 { return clamped(FixedDecimal(rounding: scale.value(ofBin: bin), decimals: 0)) }
             }
             return nil
         }
         return Summary.Distribution(
             min: min, max: max,
-            mean: total > 0 ? FixedDecimal(sum / Double(total), decimals: scale == .power ? 1 : 2) : nil,
+            mean: total > 0 ? FixedDecimal(rounding: sum / Double(total), decimals: scale == .power ? 1 : 2) : nil,
             p5: percentile(0.05), p50: percentile(0.5), p95: percentile(0.95))
     }
 
@@ -114,7 +114,7 @@ extension FixedDecimal {
     /// A statistic, rounded.
     ///
     /// - Returns: nil for what is no number or does not fit.
-    init?(_ value: Double, decimals: Int8) {
+    init?(rounding value: Double, decimals: Int8) {
         let scaled = value / FixedDecimal(1, exponent: -decimals).double
         guard let mantissa = Int64(exactly: scaled.rounded()) else { return nil }
         self.init(mantissa, exponent: -decimals)
@@ -122,7 +122,7 @@ extension FixedDecimal {
 
     /// A share from 0 to 1 with three decimals.
     init(share part: Int64, of whole: Int64) {
-        guard whole > 0, let share = FixedDecimal(Double(part) / Double(whole), decimals: 3) else {
+        guard whole > 0, let share = FixedDecimal(rounding: Double(part) / Double(whole), decimals: 3) else {
             self = .zero
             return
         }

@@ -27,22 +27,22 @@ struct CounterCheck {
     ///   - number: in its base unit.
     ///   - isElectric: whether that is Wh, varh or VAh; how fast anything else rises, nobody has stated.
     func judge(
-        _ number: FixedDecimal, _ code: ObisCode, isElectric: Bool, at moment: Moment,
+        _ number: FixedDecimal, _ code: ObisCode, isElectric: Bool, at arrival: Arrival,
         _ counters: inout [ObisCode: ValidatorState.Counter]
     ) -> Verdict {
         guard let last = counters[code] else {
-            if counters.count < Self.rememberedCounters { counters[code] = .init(value: number, seen: moment) }
+            if counters.count < Self.rememberedCounters { counters[code] = .init(value: number, seen: arrival) }
             return .good
         }
-        let limit = isElectric ? allowance(since: last, at: moment).map { $0 + last.coarserStep(number).double } : nil
+        let limit = isElectric ? allowance(since: last, at: arrival).map { $0 + last.coarserStep(number).double } : nil
         let verdict = Self.compare(number, last.value, limit)
         switch verdict {
-        case .good: counters[code] = last.followed(by: number, at: moment)
-        case .rolledOver: counters[code] = .init(value: number, seen: moment)
+        case .good: counters[code] = last.followed(by: number, at: arrival)
+        case .rolledOver: counters[code] = .init(value: number, seen: arrival)
         case .decreased, .jumped:
             let doubted = last.isAgreed(by: number, limit) ? last.doubted + 1 : 1
             guard doubted < Validator.believedAfter else {
-                counters[code] = .init(value: number, seen: moment)
+                counters[code] = .init(value: number, seen: arrival)
                 return .good
             }
             counters[code]?.doubted = doubted
@@ -71,16 +71,16 @@ struct CounterCheck {
     ///
     /// A counter may be renewed less often than it is sent, a quarter of an hour's worth at once. What it shows now it
     /// can have begun to count when the value before the last one was still shown.
-    private func allowance(since last: ValidatorState.Counter, at moment: Moment) -> Double? {
-        guard let before = last.before, let elapsed = moment.elapsed(since: before) else { return nil }
+    private func allowance(since last: ValidatorState.Counter, at arrival: Arrival) -> Double? {
+        guard let before = last.before, let elapsed = arrival.elapsed(since: before) else { return nil }
         return largestPower * Self.margin * (elapsed + Self.slack).hours
     }
 }
 
 extension ValidatorState.Counter {
-    fileprivate func followed(by number: FixedDecimal, at moment: Moment) -> Self {
-        guard number > value else { return Self(value: value, seen: moment, before: before) }
-        return Self(value: number, seen: moment, before: seen)
+    fileprivate func followed(by number: FixedDecimal, at arrival: Arrival) -> Self {
+        guard number > value else { return Self(value: value, seen: arrival, before: before) }
+        return Self(value: number, seen: arrival, before: seen)
     }
 
     fileprivate func coarserStep(_ number: FixedDecimal) -> FixedDecimal {

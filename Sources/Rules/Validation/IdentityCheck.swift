@@ -28,7 +28,7 @@ struct IdentityCheck {
     /// The configured number; nil accepts any.
     let serial: String?
 
-    func judge(_ telegram: Telegram, at moment: Moment, _ state: inout ValidatorState) -> Verdict {
+    func judge(_ telegram: Telegram, at arrival: Arrival, _ state: inout ValidatorState) -> Verdict {
         guard let id = telegram.meter.id else { return .known }
         if let serial, !telegram.names(serial) { return .foreign(Self.wrongSerial(id, serial)) }
         // Whatever a list calls it, the meter of the configured number is one meter.
@@ -41,8 +41,8 @@ struct IdentityCheck {
             return .known
         }
         if serial == nil {
-            let newcomer = Self.count(id, in: state.newcomers[list], at: moment)
-            guard isBelieved(newcomer, at: moment) else {
+            let newcomer = Self.count(id, in: state.newcomers[list], at: arrival)
+            guard isBelieved(newcomer, at: arrival) else {
                 state.newcomers[list] = newcomer
                 return .foreign(Self.doubt(id, known, newcomer.count))
             }
@@ -56,18 +56,18 @@ struct IdentityCheck {
     }
 
     private static func count(
-        _ id: String, in known: ValidatorState.Newcomer?, at moment: Moment
+        _ id: String, in known: ValidatorState.Newcomer?, at arrival: Arrival
     ) -> ValidatorState.Newcomer {
         guard var newcomer = known, newcomer.id.isSameNumber(as: id) else {
-            return ValidatorState.Newcomer(id: id, since: moment)
+            return ValidatorState.Newcomer(id: id, since: arrival)
         }
         newcomer.count += 1
         return newcomer
     }
 
-    private func isBelieved(_ newcomer: ValidatorState.Newcomer, at moment: Moment) -> Bool {
+    private func isBelieved(_ newcomer: ValidatorState.Newcomer, at arrival: Arrival) -> Bool {
         if newcomer.count >= Self.believedAfter { return true }
-        guard newcomer.count >= Self.believedEarly.count, let span = moment.elapsed(since: newcomer.since) else {
+        guard newcomer.count >= Self.believedEarly.count, let span = arrival.elapsed(since: newcomer.since) else {
             return false
         }
         return span >= Self.believedEarly.after

@@ -45,13 +45,13 @@ public struct Validator: Sendable {
     ///
     /// - Parameters:
     ///   - keys: the JSON key of each register, in their order.
-    ///   - moment: when it arrived; without a clock, nothing that depends on time is judged.
+    ///   - arrival: when it arrived; without a clock, nothing that depends on time is judged.
     public mutating func issues(
-        of telegram: Telegram, keys: [String], at moment: Moment = .unknown
+        of telegram: Telegram, keys: [String], at arrival: Arrival = .unknown
     ) -> [QualityIssue] {
         rollOvers = []
         var issues = telegram.warnings.map { QualityIssue(register: nil, level: .warning, code: .telegram, text: $0) }
-        let isExpected = checkSender(telegram, at: moment, &issues)
+        let isExpected = checkSender(telegram, at: arrival, &issues)
         if telegram.meterTime?.isDoubtful == true {
             issues.append(
                 QualityIssue(
@@ -62,7 +62,7 @@ public struct Validator: Sendable {
         for (register, key) in zip(telegram.registers, keys) {
             if let wrongScale, ScaleCheck.isJudged(register) {
                 issues.append(QualityIssue(register: key, level: .error, code: .wrongScale, text: wrongScale))
-            } else if let issue = judge(register, key: key, isExpected: isExpected, at: moment) {
+            } else if let issue = judge(register, key: key, isExpected: isExpected, at: arrival) {
                 issues.append(issue)
             }
         }
@@ -73,11 +73,11 @@ public struct Validator: Sendable {
     /// totals.
     ///
     /// - Parameter reading: of the telegram that was judged last, with its issues and named values.
-    public mutating func complete(_ reading: inout Reading, at moment: Moment = .unknown) {
+    public mutating func complete(_ reading: inout Reading, at arrival: Arrival = .unknown) {
         reading.epoch = state.epoch
         guard !reading.issues.contains(where: { $0.register == nil && $0.level == .error }) else { return }
         if let issue = clock.objection(to: reading) { reading.issues.append(issue) }
-        if reading.source == .live, let now = moment.monotonic,
+        if reading.source == .live, let now = arrival.monotonic,
             let issue = balance.observe(reading.values, tellsExport: reading.tellsExport, at: now)
         {
             reading.issues.append(issue)
@@ -95,14 +95,14 @@ public struct Validator: Sendable {
 
     /// - Returns: whether it is the meter whose values are known.
     private mutating func checkSender(
-        _ telegram: Telegram, at moment: Moment, _ issues: inout [QualityIssue]
+        _ telegram: Telegram, at arrival: Arrival, _ issues: inout [QualityIssue]
     ) -> Bool {
         if let issue = protection.objection(to: telegram) {
             // Whoever sent it leaves no trace in what is known of the meter.
             issues.append(issue)
             return false
         }
-        let isExpected = checkIdentity(telegram, at: moment, &issues)
+        let isExpected = checkIdentity(telegram, at: arrival, &issues)
         if let ciphering = telegram.ciphering,
             let issue = InvocationCounterCheck.objection(to: ciphering, &state.invocationCounters)
         {
@@ -113,9 +113,9 @@ public struct Validator: Sendable {
     }
 
     private mutating func checkIdentity(
-        _ telegram: Telegram, at moment: Moment, _ issues: inout [QualityIssue]
+        _ telegram: Telegram, at arrival: Arrival, _ issues: inout [QualityIssue]
     ) -> Bool {
-        switch identity.judge(telegram, at: moment, &state) {
+        switch identity.judge(telegram, at: arrival, &state) {
         case .known: return true
         case .exchanged(let issue):
             forgetMeter()
@@ -136,7 +136,7 @@ public struct Validator: Sendable {
     // MARK: Values
 
     private mutating func judge(
-        _ register: Register, key: String, isExpected: Bool, at moment: Moment
+        _ register: Register, key: String, isExpected: Bool, at arrival: Arrival
     ) -> QualityIssue? {
         if case .wide = register.value {
             return QualityIssue(
@@ -147,16 +147,16 @@ public struct Validator: Sendable {
             return QualityIssue(register: key, level: .error, code: .implausible, text: objection)
         }
         guard isExpected, code.isRisingCounter else { return nil }
-        return judgeCounter(register, number, code, key: key, at: moment)
+        return judgeCounter(register, number, code, key: key, at: arrival)
     }
 
     private mutating func judgeCounter(
-        _ register: Register, _ given: FixedDecimal, _ code: ObisCode, key: String, at moment: Moment
+        _ register: Register, _ given: FixedDecimal, _ code: ObisCode, key: String, at arrival: Arrival
     ) -> QualityIssue? {
         let (number, unit) = register.counterValue(given)
         let last = state.counters[code]?.value ?? number
         let verdict = counters.judge(
-            number, code, isElectric: unit?.isElectricCounterBase ?? false, at: moment, &state.counters)
+            number, code, isElectric: unit?.isElectricCounterBase ?? false, at: arrival, &state.counters)
         let course = "from \(last) to \(number)\(unit.map { " \($0.symbol)" } ?? "")"
         switch verdict {
         case .good: return nil

@@ -24,9 +24,9 @@ public struct ValidatorState: Sendable, Hashable {
         /// How many telegrams in a row it sent.
         public var count: Int
         /// When the first of them came.
-        public var since: Moment
+        public var since: Arrival
 
-        public init(id: String, count: Int = 1, since: Moment = .unknown) {
+        public init(id: String, count: Int = 1, since: Arrival = .unknown) {
             self.id = id
             self.count = count
             self.since = since
@@ -50,16 +50,16 @@ public struct ValidatorState: Sendable, Hashable {
     public struct Counter: Sendable, Hashable {
         public var value: FixedDecimal
         /// When it was last seen to have this value.
-        public var seen: Moment
+        public var seen: Arrival
         /// When it was last seen to have the value before: it rose to this one later. Nil before it rose once.
-        public var before: Moment?
+        public var before: Arrival?
         /// How many readings in a row contradicted it and agreed among themselves.
         public var doubted: Int
         /// The last of those.
         public var contender: FixedDecimal?
 
         public init(
-            value: FixedDecimal, seen: Moment = .unknown, before: Moment? = nil, doubted: Int = 0,
+            value: FixedDecimal, seen: Arrival = .unknown, before: Arrival? = nil, doubted: Int = 0,
             contender: FixedDecimal? = nil
         ) {
             self.value = value

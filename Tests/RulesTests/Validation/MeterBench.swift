@@ -34,13 +34,13 @@ struct MeterBench {
 
     /// The reading as the daemon makes it.
     mutating func read(_ telegram: Telegram) -> Reading {
-        let moment = Moment(monotonic: monotonic, wall: wall)
+        let arrival = Arrival(monotonic: monotonic, wall: wall)
         let captured = wall ?? Timestamp(milliseconds: 0)
         var reading = Reading(
             source: monotonic == nil ? .replay : .live, device: telegram.meter, time: captured, capturedAt: captured,
             isClockSynchronized: wall != nil, meterTime: telegram.meterTime, registers: telegram.registers)
         let keys = reading.registerKeys
-        reading.issues = validator.issues(of: telegram, keys: keys, at: moment)
+        reading.issues = validator.issues(of: telegram, keys: keys, at: arrival)
         let unusable = Set(reading.issues.filter { $0.level == .error }.map(\.register))
         if !unusable.contains(nil) {
             for (register, key) in zip(telegram.registers, keys) where !unusable.contains(key) {
@@ -49,7 +49,7 @@ struct MeterBench {
                 }
             }
         }
-        validator.complete(&reading, at: moment)
+        validator.complete(&reading, at: arrival)
         return reading
     }
 

@@ -1,7 +1,7 @@
 import OBIS
 
 /// When something arrived, by those clocks of the host that can tell how long ago that was.
-public struct Moment: Sendable, Hashable {
+public struct Arrival: Sendable, Hashable {
     /// Of this run of the process; nil for what came before it and for what is not live.
     public var monotonic: Duration?
     /// Nil unless the host's clock was synchronised.
@@ -13,10 +13,10 @@ public struct Moment: Sendable, Hashable {
     }
 
     /// Nothing that depends on time can be judged.
-    public static let unknown = Moment()
+    public static let unknown = Arrival()
 
     /// - Returns: nil where no clock knows both, and where the wall clock went back.
-    func elapsed(since earlier: Moment) -> Duration? {
+    func elapsed(since earlier: Arrival) -> Duration? {
         if let monotonic, let before = earlier.monotonic { return max(.zero, monotonic - before) }
         guard let wall, let before = earlier.wall, wall >= before else { return nil }
         return .milliseconds(Timestamp.milliseconds(from: before, to: wall))
