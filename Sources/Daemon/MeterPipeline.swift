@@ -30,6 +30,10 @@ actor MeterPipeline {
     private var staleRegisters = 0
     /// Of the newest reading in `state`.
     private var stateSeq: Int64?
+    /// Of the meter that `state` is about.
+    private var stateEpoch: Int
+    /// As they were with the newest reading that was shown: the validator may be ahead.
+    private var totals = Totals()
     private var unjournaled: GapDraft?
     /// Where not every reading is journaled.
     private var thinning: Thinning?
@@ -65,10 +69,11 @@ actor MeterPipeline {
         availability = Availability(
             interval: meter.interval ?? Schedule.longestPause(of: meter.times.map(\.minutesSinceMidnight)))
         fingerprint = await Self.stored(Self.fingerprintKey, of: meter, source, journal)
+        let known = await Self.stored(Self.stateKey, of: meter, source, journal).flatMap(ValidatorState.init(stored:))
         validator = Validator(
             limits: InstallationLimits(meter.limits), serial: meter.serial, protection: DemandedProtection(of: meter),
-            state: await Self.stored(Self.stateKey, of: meter, source, journal).flatMap(ValidatorState.init(stored:))
-                ?? ValidatorState())
+            state: known ?? ValidatorState())
+        stateEpoch = known?.epoch ?? 1
         if source == .live { live.set(topics.availability(meter.id), "offline") }
     }
 
@@ -127,6 +132,12 @@ actor MeterPipeline {
 
     private func show(_ reading: Reading, seq: Int64?) {
         guard source == .live else { return }
+        if reading.epoch != stateEpoch {
+            // Nothing that the meter before said is true of this one.
+            state = LiveState(mapping: mapping)
+            stateEpoch = reading.epoch
+        }
+        totals = validator.state.totals
         if state.merge(reading, now: clock.monotonic) { stateSeq = seq }
         announceState()
     }
@@ -151,13 +162,16 @@ actor MeterPipeline {
             meterTime: meter.usesMeterClock ? telegram.meterTime.map(meterClock.complete) : nil,
             registers: telegram.registers.map(completed))
         let keys = reading.registerKeys
-        reading.issues = validator.issues(of: telegram, keys: keys)
+        let arrival = Arrival(
+            monotonic: source == .live ? clock.monotonic : nil, wall: reading.isClockSynchronized ? capturedAt : nil)
+        reading.issues = validator.issues(of: telegram, keys: keys, at: arrival)
         let unusable = Set(reading.issues.filter { $0.level == .error }.map(\.register))
         if !unusable.contains(nil) {
             reading.values = mapping.values(of: telegram.registers, medium: telegram.meter.medium) {
                 !unusable.contains(keys[$0])
             }
         }
+        validator.complete(&reading, at: arrival)
         return reading
     }
 
@@ -312,7 +326,8 @@ actor MeterPipeline {
         staleRegisters = state.staleCount(now: now, fallback: availability.expected)
         guard let reading = state.reading(now: now, fallback: availability.expected) else { return }
         let payload = ReadingPayload.state(
-            reading, totals: reading.values, node: node, meter: meter.id, stream: journal.stream, seq: stateSeq)
+            reading, totals: totals.applied(to: reading.values), node: node, meter: meter.id, stream: journal.stream,
+            seq: stateSeq)
         live.set(topics.state(meter.id), payload)
     }
 }

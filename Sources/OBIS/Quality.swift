@@ -42,6 +42,21 @@ public struct QualityIssue: Hashable, Sendable {
         case invocationCounter = "invocation-counter"
         /// It came over a network without the protection for which keys are configured.
         case unprotected
+        /// A counter rose faster than the largest power of the installation allows.
+        case counterJump = "counter-jump"
+        /// A counter reached the end of its digits and began again at zero.
+        case counterRollover = "counter-rollover"
+        /// A meter with another number answers: an error until it is believed, then a warning in the first reading of
+        /// the new epoch.
+        case meterChanged = "meter-changed"
+        /// In an hour, the energy counters rose by something else than the power adds up to.
+        case energyMismatch = "energy-mismatch"
+        /// The telegram before, once more.
+        case duplicate
+        /// The meter's clock and the host's disagree.
+        case clockDrift = "clock-drift"
+        /// All voltages are off by the same power of ten: the wrong profile.
+        case wrongScale = "wrong-scale"
     }
 
     public init(register: String?, level: Quality, code: Code, text: String) {

@@ -34,12 +34,36 @@ struct ValidatorStorageTests {
     func roundTrip() {
         var state = ValidatorState()
         state.devices = ["0-8:25.9.0*255": "LGZ0012345678"]
-        state.counters[ObisCode(1, 1, 1, 8, 0)] = .init(value: FixedDecimal(123_450, exponent: -3), below: 11)
+        state.counters[ObisCode(1, 1, 1, 8, 0)] = .init(value: FixedDecimal(123_450, exponent: -3), doubted: 11)
         state.counters[ObisCode(1, 0, 21, 8, 255)] = .init(value: FixedDecimal(.max, exponent: 0))
         state.counters[ObisCode(1, 0, 22, 8, 0)] = .init(value: FixedDecimal(-5, exponent: 3))
         state.invocationCounters = ["4c475a6772000001": .init(highest: .max)]
         #expect(ValidatorState(stored: state.stored) == state)
         #expect(ValidatorState(stored: ValidatorState().stored) == ValidatorState())
+    }
+
+    @Test("epochs, newcomers, totals and what a counter was doubted for come back too")
+    func everything() {
+        let arrival = Arrival(wall: Timestamp(milliseconds: 1_768_475_896_120))
+        var state = ValidatorState()
+        state.epoch = 3
+        state.serial = "12345678"
+        state.newcomers = ["": .init(id: "2", count: 4, since: arrival), "list": .init(id: "3")]
+        state.counters[ObisCode(1, 0, 1, 8, 0)] = .init(
+            value: 100, seen: arrival, before: arrival, doubted: 2, contender: FixedDecimal(55, exponent: -1))
+        state.totals.entries[.activeImport] = .init(counter: 5, offset: FixedDecimal(1_234_567, exponent: -3))
+        state.totals.entries[.volume] = .init(counter: 7, isExchanged: true)
+        #expect(ValidatorState(stored: state.stored) == state)
+    }
+
+    @Test("what an older version stored is still read")
+    func older() throws {
+        let text = """
+            {"devices":{"":"1"},"counters":{"1-0:1.8.0*255":{"value":"100","below":11}},"invocationCounters":{}}
+            """
+        let state = try #require(ValidatorState(stored: Array(text.utf8)))
+        #expect(state.epoch == 1 && state.totals.entries.isEmpty)
+        #expect(state.counters == [ObisCode(1, 0, 1, 8, 0): .init(value: 100, doubted: 11)])
     }
 
     @Test("bytes that are no state are no state", arguments: ["", "{}", "[1]", "{\"counters\":7}", "\u{0}"])
@@ -55,9 +79,14 @@ struct ValidatorStorageTests {
             let (channel, quantity) = (UInt8(index / 2048), UInt8(1 + index / 256 % 8))
             codes.append(ObisCode(1, channel, quantity, 8, UInt8(index % 256)))
         }
-        let value = RegisterValue.number(4_294_967_295)
-        let telegram = Telegram(registers: codes.map { Register(obis: $0, value: value, unit: .wattHour) })
-        _ = validator.issues(of: telegram, keys: codes.map { $0.description })
+        // Of all that is remembered of a counter: two values in a row, and one that contradicts them.
+        let values: [Int64] = [.max - 2, .max - 1, 8_999_999_999_999_999_999]
+        for (hour, value) in values.enumerated() {
+            let telegram = Telegram(
+                registers: codes.map { Register(obis: $0, value: .number(FixedDecimal(value)), unit: .wattHour) })
+            let arrival = Arrival(wall: Timestamp(milliseconds: 1_768_475_896_120 + Int64(hour) * 3_600_000))
+            _ = validator.issues(of: telegram, keys: codes.map { $0.description }, at: arrival)
+        }
         #expect(validator.state.stored.count <= 65_536)
     }
 }

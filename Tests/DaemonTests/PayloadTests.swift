@@ -143,6 +143,53 @@ struct PayloadTests {
         #expect(text(unjournaled).contains("\"seq\":null,"))
     }
 
+    /// An hour of a meter.
+    private static func summary(medium: Medium? = .electricity) -> Summary {
+        var summary = Summary(
+            period: .hour, from: Timestamp(milliseconds: 1_768_474_800_000),
+            to: Timestamp(milliseconds: 1_768_478_400_000), local: "2026-01-15T12:00:00+01:00")
+        summary.medium = medium
+        summary.readings = 719
+        summary.coverage = FixedDecimal(998, exponent: -3)
+        summary.qualities = [.good: 718, .warning: 1]
+        summary.countersFrom = Timestamp(milliseconds: 1_768_474_796_120)
+        summary.countersTo = Timestamp(milliseconds: 1_768_478_395_020)
+        summary.rises[.activeImport] = FixedDecimal(1_250, exponent: -3)
+        summary.rises[.volume] = FixedDecimal(20, exponent: -3)
+        summary.power = Summary.Distribution(
+            min: -120, max: 5230, mean: FixedDecimal(12_501, exponent: -1), p5: 239, p50: 816, p95: 4992)
+        summary.voltages[0] = Summary.Voltage(
+            distribution: Summary.Distribution(min: 228, max: 234, mean: FixedDecimal(23_106, exponent: -2)),
+            inside: FixedDecimal(1000, exponent: -3))
+        summary.anomalies = ["overload": 2, "dip": 1]
+        return summary
+    }
+
+    @Test("a summary names its hour twice, and what is not known is null")
+    func summary() {
+        #expect(
+            text(SummaryPayload.json(Self.summary(), node: "cellar", meter: "main", stream: "7f3a")) == """
+                {"schema":1,"node":"cellar","meter":"main","stream":"7f3a","period":"hour",\
+                "from":"2026-01-15T11:00:00.000Z","to":"2026-01-15T12:00:00.000Z",\
+                "local":"2026-01-15T12:00:00+01:00","clock":"synced","readings":719,"coverage":0.998,\
+                "qualities":{"good":718,"warning":1,"error":0},\
+                "counters":{"from":"2026-01-15T10:59:56.120Z","to":"2026-01-15T11:59:55.020Z"},\
+                "energies":{"active_import":1.250,"active_export":null,"reactive_import":null,"reactive_export":null},\
+                "powers":{"active":{"min":-120,"mean":1250.1,"max":5230,"p5":239,"p50":816,"p95":4992}},\
+                "voltage_band":{"from":207,"to":253},\
+                "voltages":{"l1":{"min":228,"mean":231.06,"max":234,"p5":null,"p50":null,"p95":null,"inside":1.000},\
+                "l2":{"min":null,"mean":null,"max":null,"p5":null,"p50":null,"p95":null,"inside":null},\
+                "l3":{"min":null,"mean":null,"max":null,"p5":null,"p50":null,"p95":null,"inside":null}},\
+                "anomalies":{"dip":1,"overload":2}}
+                """)
+        let gas = text(SummaryPayload.json(Self.summary(medium: .gas), node: "cellar", meter: "gas", stream: "7f3a"))
+        #expect(
+            gas.contains(
+                """
+                },"volumes":{"volume":0.020},"heat":{"energy":null,"energy_gj":null},"anomalies":
+                """))
+    }
+
     @Test("a gap names range, times, count and reason")
     func gap() {
         func json(_ from: Int64?, _ to: Int64?) -> String {

@@ -33,6 +33,23 @@ struct ProtectionTests {
         }
     }
 
+    @Test("leave no trace without it: neither in counters nor in who the meter is")
+    func noTrace() {
+        var bench = MeterBench(Validator(protection: .authenticated))
+        func message(_ id: String, _ energy: Int64, isAuthenticated: Bool) -> Telegram {
+            Telegram(
+                meter: MeterIdentity(id: id), registers: [register("1-0:1.8.0", "\(energy)", .wattHour)],
+                ciphering: Self.ciphering(isAuthenticated: isAuthenticated))
+        }
+        #expect(bench.codes(message("1", 100, isAuthenticated: true)) == [])
+        let state = bench.validator.state
+        for step in Int64(0)..<50 {
+            #expect(bench.codes(message("2", 5_000_000 + step, isAuthenticated: false)) == [.unprotected])
+            #expect(bench.codes(message("1", 50, isAuthenticated: false)) == [.unprotected])
+        }
+        #expect(bench.validator.state == state)
+    }
+
     @Test(
         "counters of volume and heat that go back are an error, in whatever unit",
         arguments: [

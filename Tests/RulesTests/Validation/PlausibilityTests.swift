@@ -110,3 +110,37 @@ struct PlausibilityTests {
                 == ["2000000 W is outside of what is possible here (-1000000 to 1000000 W)"])
     }
 }
+
+@Suite("Bounds that the operator states")
+struct PlausibilityBoundsTests {
+    /// One bound, a value that it allows and one that it does not.
+    static let stated: [(PlausibilityBounds, code: String, unit: Unit?, inside: String, outside: String)] = [
+        (PlausibilityBounds(voltage: 0...700), "1-0:32.7.0*255", .volt, "690", "700.1"),
+        (PlausibilityBounds(current: 0...63), "1-0:31.7.0*255", .ampere, "63", "-0.1"),
+        (PlausibilityBounds(power: -500...30_000), "1-0:16.7.0*255", .watt, "-500", "-501"),
+        (PlausibilityBounds(power: -500...30_000), "1-0:9.7.0*255", .kilovoltAmpere, "30", "30.001"),
+        (PlausibilityBounds(frequency: 45...55), "1-0:14.7.0*255", .hertz, "55", "55.01"),
+        (PlausibilityBounds(powerFactor: 0...1), "1-0:13.7.0*255", nil, "0", "-0.01"),
+        (PlausibilityBounds(distortion: 0...20), "1-0:12.7.124*255", .percent, "20", "20.1"),
+        (PlausibilityBounds(distortion: 0...20), "1-0:31.7.124*255", .percent, "0", "20.1"),
+        // Distortion by default: of a voltage and of a current.
+        (PlausibilityBounds(), "1-0:12.7.124*255", .percent, "100", "100.1"),
+        (PlausibilityBounds(), "1-0:11.7.124*255", .percent, "1000", "1001"),
+        // One bound leaves the others as they are.
+        (PlausibilityBounds(current: 0...63), "1-0:32.7.0*255", .volt, "400", "401"),
+    ]
+
+    @Test("stand above the others", arguments: stated.indices)
+    func judged(index: Int) {
+        let (bounds, code, unit, inside, outside) = Self.stated[index]
+        var validator = Validator(limits: InstallationLimits(fuse: 25), bounds: bounds)
+        #expect(validator.issues(of: telegram(register(code, inside, unit))).isEmpty)
+        #expect(validator.issues(of: telegram(register(code, outside, unit))).map(\.code) == [.implausible])
+    }
+
+    @Test("the fifth harmonic of a current is no current")
+    func harmonic() {
+        var validator = Validator()
+        #expect(validator.issues(of: telegram(register("1-0:31.7.5*255", "90000", .ampere))).isEmpty)
+    }
+}

@@ -139,15 +139,6 @@ struct CounterTests {
 
 @Suite("Whose telegram it is")
 struct IdentityTests {
-    @Test("another meter counts on its own")
-    func exchanged() {
-        var validator = Validator()
-        #expect(validator.judge(counter: 1_000_000, id: "1") == nil)
-        #expect(validator.judge(counter: 12, id: "2") == nil)
-        #expect(validator.judge(counter: 11, id: "2") == .counterDecreased)
-        #expect(validator.state.devices == ["": "2"])
-    }
-
     @Test("a telegram without a name belongs to the meter of before")
     func nameless() {
         var validator = Validator()
@@ -211,11 +202,12 @@ struct InvocationCounterTests {
         ]
         for (counter, isGood) in course {
             let issues = validator.issues(of: ciphered(counter))
-            #expect(issues.map(\.summary) == (isGood ? [] : ["warning invocation-counter -"]), "\(counter)")
+            let told = issues.filter { $0.code != .duplicate }.map(\.summary)
+            #expect(told == (isGood ? [] : ["warning invocation-counter -"]), "\(counter)")
         }
     }
 
-    @Test("lists of one meter that name it differently keep its counters, another name in one list begins anew")
+    @Test("lists of one meter that name it differently keep its counters")
     func lists() {
         var validator = Validator()
         func telegram(_ list: String, _ id: String, _ energy: Int64) -> Telegram {
@@ -231,7 +223,7 @@ struct InvocationCounterTests {
         #expect(codes(telegram("five seconds", "LGZ1", 100)) == [])
         #expect(codes(telegram("quarter hour", "1909113", 101)) == [])
         #expect(codes(telegram("five seconds", "LGZ1", 99)) == [.counterDecreased])
-        #expect(codes(telegram("five seconds", "LGZ2", 5)) == [])
+        #expect(codes(telegram("five seconds", "LGZ2", 5)) == [.meterChanged])
     }
 
     @Test("a counter in another unit is the same counter")
