@@ -1,0 +1,52 @@
+/// How often something usually comes, and whether a pause was longer than that explains.
+struct Cadence: Sendable {
+    /// Pauses up to here are never a gap, in milliseconds: a telegram or two of a fast meter may be damaged.
+    static let shortestGap: Int64 = 30_000
+
+    /// Milliseconds of the monotonic clock; nil before the first.
+    private(set) var last: Int64?
+    /// The usual time between two, in milliseconds; nil before the second.
+    private(set) var usual: Int64?
+
+    init() {}
+
+    /// - Parameter expected: what is configured, in milliseconds.
+    init(expected: Int64?) {
+        usual = expected
+    }
+
+    /// The longest pause that is none, in milliseconds; nil while nothing is known.
+    var longest: Int64? { usual.map { max(3 * min($0, .max / 3), Self.shortestGap) } }
+
+    /// Notes that it came.
+    ///
+    /// - Returns: milliseconds since the last time; nil for the first time and after a gap.
+    @discardableResult
+    mutating func step(to now: Int64) -> Int64? {
+        defer { last = now }
+        guard let last, now >= last else { return nil }
+        let elapsed = now - last
+        let isGap = longest.map { elapsed > $0 } ?? false
+        learn(elapsed)
+        return isGap ? nil : elapsed
+    }
+
+    /// Follows a faster pace soon and a slower one slowly: one long pause must not make all pauses usual.
+    private mutating func learn(_ elapsed: Int64) {
+        guard let usual else {
+            self.usual = elapsed
+            return
+        }
+        self.usual = elapsed < usual ? usual - (usual - elapsed) / 4 : usual + min(elapsed - usual, usual + 8) / 8
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, at the ends of the range where they would not fit.
+    var wholeMilliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1000)
+        let (sum, carry) = whole.addingReportingOverflow(attoseconds / 1_000_000_000_000_000)
+        return overflow || carry ? (seconds < 0 ? .min : .max) : sum
+    }
+}

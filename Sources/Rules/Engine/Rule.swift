@@ -1,0 +1,48 @@
+import OBIS
+
+/// One kind of anomaly on one meter: it brings values or conditions, and `Tracks` decides what becomes of them.
+///
+/// A rule sees an event only if it has the function for it. No function may do work that grows with what was before.
+protocol Rule: Sendable {
+    /// Takes the good values of a live reading.
+    mutating func observe(_ sample: Sample, _ tracks: inout Tracks)
+    /// Takes a live reading as it came, also where it is wrong as a whole.
+    mutating func inspect(_ reading: Reading, _ moment: Moment, _ tracks: inout Tracks)
+    /// Takes what the line brought.
+    mutating func observe(_ link: LinkObservation, _ moment: Moment, _ tracks: inout Tracks)
+    /// Time has passed.
+    mutating func tick(_ moment: Moment, _ tracks: inout Tracks)
+
+    /// Writes what was learned and must survive a restart, as members of an object.
+    func store(_ writer: inout JSONWriter)
+    mutating func restore(_ memory: StoredValue)
+}
+
+extension Rule {
+    mutating func observe(_ sample: Sample, _ tracks: inout Tracks) {}
+    mutating func inspect(_ reading: Reading, _ moment: Moment, _ tracks: inout Tracks) {}
+    mutating func observe(_ link: LinkObservation, _ moment: Moment, _ tracks: inout Tracks) {}
+    mutating func tick(_ moment: Moment, _ tracks: inout Tracks) {}
+    func store(_ writer: inout JSONWriter) {}
+    mutating func restore(_ memory: StoredValue) {}
+}
+
+/// What came over the line of a meter since the last observation.
+public struct LinkObservation: Sendable, Hashable {
+    public var goodFrames: Int
+    /// By the name of the error, `checksum`.
+    public var rejectedFrames: [String: Int]
+    /// Bytes that belonged to no frame.
+    public var noiseBytes: Int
+
+    public init(goodFrames: Int = 0, rejectedFrames: [String: Int] = [:], noiseBytes: Int = 0) {
+        self.goodFrames = goodFrames
+        self.rejectedFrames = rejectedFrames
+        self.noiseBytes = noiseBytes
+    }
+
+    /// The frames that were rejected for one of these reasons.
+    func rejected(_ codes: Set<String>) -> Int {
+        rejectedFrames.reduce(0) { $0 + (codes.contains($1.key) ? max(0, min($1.value, 1_000_000)) : 0) }
+    }
+}
