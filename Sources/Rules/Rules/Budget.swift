@@ -6,7 +6,7 @@ struct Budget: Rule {
         "energy", .kilowattHour, in: 0.001...1_000_000_000, "the import planned for a month"
     ) { _ in nil }
     static let warnAt = RuleParameter.percent("warn_at", 80, in: 1...100, "medium when so much of it is used")
-    static let cooldown = RuleParameter.cooldown(0)
+    static let cooldown = RuleParameter.cooldown(86_400)
 
     static let description = RuleDescription(
         type: "budget", title: "Energy budget of the month",

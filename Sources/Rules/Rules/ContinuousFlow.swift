@@ -5,7 +5,7 @@ struct ContinuousFlow: Rule {
     static let hold = RuleParameter.hold(86_400)
     static let pause = RuleParameter.duration("pause", 3600, "a standstill of this length shows that nothing leaks")
     static let clearFor = RuleParameter.clearFor(0)
-    static let cooldown = RuleParameter.cooldown(0)
+    static let cooldown = RuleParameter.cooldown(21_600)
     static let severity = RuleParameter.severity(.medium)
 
     static let description = RuleDescription(

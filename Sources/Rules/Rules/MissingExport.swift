@@ -4,7 +4,7 @@ import OBIS
 struct MissingExport: Rule {
     static let days = RuleParameter("days", .count, in: 1...365, "so many days in a row without export") { _ in 3 }
     static let floor = RuleParameter.quantity("floor", .watt, in: 0...1_000_000, "less is no export") { _ in 20 }
-    static let cooldown = RuleParameter.cooldown(0)
+    static let cooldown = RuleParameter.cooldown(86_400)
     static let severity = RuleParameter.severity(.low)
 
     static let description = RuleDescription(

@@ -6,7 +6,7 @@ struct Stale: Rule {
     static let hold = RuleParameter.duration("for", 60, "but never less than this")
     static let holdCritical = RuleParameter.duration("for_critical", 3600, "critical after so much more time")
     static let clearFor = RuleParameter.clearFor(0)
-    static let cooldown = RuleParameter.cooldown(0)
+    static let cooldown = RuleParameter.cooldown(300)
 
     static let description = RuleDescription(
         type: "stale", title: "The meter is silent",
