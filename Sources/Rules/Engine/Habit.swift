@@ -2,6 +2,15 @@ import OBIS
 
 /// What is usually drawn at each hour of the day: the hourly means of four weeks.
 struct Habit: Sendable {
+    /// How the means of one hour of the day spread, in W.
+    struct Usual: Sendable {
+        /// One day in ten is below.
+        let low: Double
+        let median: Double
+        /// One day in ten is above, also in the hour before and after: habits are not punctual.
+        let high: Double
+    }
+
     static let days = 28
     /// Fewer days are no habit.
     static let leastDays = 7
@@ -16,8 +25,8 @@ struct Habit: Sendable {
     private var sum = 0.0
     private var weight = 0.0
     private var hadExport = false
-    /// The usual import at this hour, in W; nil until a week is known.
-    private(set) var present: Double?
+    /// The usual import at this hour; nil until a week is known.
+    private(set) var present: Usual?
 
     /// Takes the power of a reading.
     ///
@@ -48,7 +57,7 @@ struct Habit: Sendable {
         currentHour = local.hour
         sum = 0
         weight = 0
-        present = median(of: currentHour)
+        present = usual(at: currentHour)
         return closed
     }
 
@@ -66,13 +75,15 @@ struct Habit: Sendable {
         return (row < 0 ? row + days : row) * 24 + min(max(hour, 0), 23)
     }
 
-    private func median(of hour: Int) -> Double? {
-        var known: [Int32] = []
-        for row in 0..<Self.days {
-            let mean = means[row * 24 + hour]
-            if mean >= 0 { known.append(mean) }
-        }
-        return known.count >= Self.leastDays ? known.median : nil
+    private func usual(at hour: Int) -> Usual? {
+        let known = known(at: hour)
+        guard known.count >= Self.leastDays, let median = known.median else { return nil }
+        let high = [hour + 23, hour, hour + 1].compactMap { self.known(at: $0 % 24).quantile(0.9) }.max()
+        return Usual(low: known.quantile(0.1) ?? median, median: median, high: high ?? median)
+    }
+
+    private func known(at hour: Int) -> [Int32] {
+        (0..<Self.days).map { means[$0 * 24 + hour] }.filter { $0 >= 0 }
     }
 
     // MARK: Restarts
@@ -99,11 +110,18 @@ struct Habit: Sendable {
         sum = max(0, memory["sum"]?.double ?? 0)
         weight = max(0, memory["weight"]?.double ?? 0)
         hadExport = memory["exported"]?.bool ?? false
-        present = median(of: currentHour)
+        present = usual(at: currentHour)
     }
 }
 
 extension Collection where Element: Comparable & BinaryInteger {
+    /// The value that so large a share of the others does not exceed; nil where there are none.
+    func quantile(_ share: Double) -> Double? {
+        guard !isEmpty else { return nil }
+        let place = (share * Double(count - 1)).rounded()
+        return Double(sorted()[Swift.min(Int(place), count - 1)])
+    }
+
     /// Half of the values are not above it; nil where there are none.
     var median: Double? {
         guard !isEmpty else { return nil }

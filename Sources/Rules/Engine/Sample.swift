@@ -49,8 +49,8 @@ struct Sample: Sendable {
 
     /// The phases that have been seen under voltage.
     var wired = Phases(repeating: false)
-    /// The usual import at this hour of the day, in W; nil until a week is known.
-    var habit: Double?
+    /// The usual import at this hour of the day; nil until a week is known.
+    var habit: Habit.Usual?
     /// The hour that this reading ended.
     var closedHour: ClosedHour?
 
@@ -106,7 +106,7 @@ struct ClosedHour: Sendable {
     /// The mean import, in W.
     let mean: Double
     /// The usual mean at that hour; nil until a week is known.
-    let habit: Double?
+    let habit: Habit.Usual?
     /// Whether there was any export on that day so far.
     let hadExport: Bool
 }

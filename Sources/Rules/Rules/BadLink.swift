@@ -6,6 +6,9 @@ struct BadLink: Rule {
     static let hysteresis = RuleParameter.percent("hysteresis", 4, in: 0...100, "over when it is below by this much")
     static let hold = RuleParameter.duration("for", 600, "the share is taken over this time")
     static let samples = RuleParameter.samples(20, "and over at least so many frames")
+    static let damaged = RuleParameter(
+        "min_damaged", .count, in: 1...10_000, "fewer damaged frames are chance: more are awaited"
+    ) { _ in 4 }
     static let clearFor = RuleParameter.clearFor(0)
     static let cooldown = RuleParameter.cooldown(3600)
     static let severity = RuleParameter.severity(.medium)
@@ -15,7 +18,7 @@ struct BadLink: Rule {
         what: "More than 5 % of the frames of ten minutes were damaged.",
         why: "Readings are lost; a dirty or shifted optical head, a long cable or a wrong line setting is the reason.",
         action: "Clean and align the head, shorten or shield the cable, check the line settings.",
-        parameters: [above, hold, samples, hysteresis, severity, clearFor, cooldown], make: { BadLink($0) })
+        parameters: [above, hold, samples, damaged, hysteresis, severity, clearFor, cooldown], make: { BadLink($0) })
 
     /// What noise does to a frame; a wrong key is something else.
     private static let damages: Set<String> = ["checksum", "truncated", "framing", "malformed", "limit"]
@@ -23,6 +26,7 @@ struct BadLink: Rule {
     private let ladder: Ladder
     private let length: Int64
     private let samples: Int
+    private let leastDamaged: Int
     private var start: Int64?
     private var good = 0
     private var bad = 0
@@ -30,6 +34,7 @@ struct BadLink: Rule {
     init(_ context: RuleContext) {
         length = context.milliseconds(Self.hold)
         samples = context.count(Self.samples)
+        leastDamaged = context.count(Self.damaged)
         ladder = Ladder(
             .above, [context.level(context.severity(Self.severity, or: .medium), Self.above)],
             hysteresis: context[Self.hysteresis], clearFor: context.milliseconds(Self.clearFor),
@@ -44,8 +49,9 @@ struct BadLink: Rule {
             return
         }
         guard moment.milliseconds - start >= length, good + bad >= samples else { return }
-        let (damaged, all) = (bad, good + bad)
-        tracks.judge(100 * Double(damaged) / Double(all), by: ladder) {
+        let share = 100 * Double(bad) / Double(good + bad)
+        if share > ladder.exit, bad < leastDamaged { return }
+        tracks.judge(share, by: ladder) {
             "\($0.measured) of the frames were damaged, with a limit of \($0.limit). Clean and align the optical head "
                 + "and check cable and line settings."
         }

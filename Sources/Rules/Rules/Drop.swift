@@ -14,7 +14,7 @@ struct Drop: Rule {
 
     static let description = RuleDescription(
         type: "drop", title: "Unusually low consumption",
-        what: "In a whole hour less than 10 % of the usual import of that hour was drawn.",
+        what: "In a whole hour less than 10 % of the usual import was drawn, and half of what the quietest days need.",
         why: "A freezer, a heating or a machine may have failed, or a fuse has tripped.",
         action: "Look whether everything runs that should. Days with export are not judged.",
         parameters: [below, floor, hysteresis, samples, severity, clearFor, cooldown], make: { Drop($0) })
@@ -33,9 +33,14 @@ struct Drop: Rule {
 
     mutating func observe(_ sample: Sample, _ tracks: inout Tracks) {
         // A generator makes the import small without a fault.
-        guard let hour = sample.closedHour, !hour.hadExport, let habit = hour.habit, habit > floor else { return }
-        tracks.judge(100 * hour.mean / habit, by: ladder) {
-            let (mean, usual) = (FixedDecimal(hour.mean, decimals: 0) ?? 0, FixedDecimal(habit, decimals: 0) ?? 0)
+        guard let hour = sample.closedHour, !hour.hadExport, let habit = hour.habit, habit.median > floor
+        else { return }
+        let share = 100 * hour.mean / habit.median
+        // As little was drawn on other days as well: not usual, but no sign of a fault.
+        if ladder.isBeyond(share, ladder.exit), hour.mean > habit.low / 2 { return }
+        tracks.judge(share, by: ladder) {
+            let mean = FixedDecimal(hour.mean, decimals: 0) ?? 0
+            let usual = FixedDecimal(habit.median, decimals: 0) ?? 0
             return "In one hour \(mean) W were drawn on average, \($0.measured) of the usual \(usual) W. Look whether "
                 + "everything runs that should."
         }

@@ -6,6 +6,8 @@ struct Peak: Rule {
     static let floor = RuleParameter.quantity(
         "floor", .watt, in: 0...10_000_000, "at least so much above the usual import"
     ) { _ in 500 }
+    static let margin = RuleParameter.percent(
+        "margin", 125, in: 100...10_000, "of what was drawn at about this hour on one day in ten")
     static let hysteresis = RuleParameter.percent("hysteresis", 20, in: 0...90, "over when it is below by this share")
     static let hold = RuleParameter.hold(900)
     static let samples = RuleParameter.samples(3)
@@ -18,16 +20,18 @@ struct Peak: Rule {
         what: "For a quarter of an hour the import is above 2.5 times the median of this hour in the last four weeks.",
         why: "Something runs that usually does not: a heater, a pump, a new device.",
         action: "Find what runs; ignore it if it is wanted. What becomes usual is no longer reported.",
-        parameters: [share, floor, hold, hysteresis, samples, severity, clearFor, cooldown], make: { Peak($0) })
+        parameters: [share, floor, margin, hold, hysteresis, samples, severity, clearFor, cooldown], make: { Peak($0) })
 
     private var ladder: Ladder
     private let share: Double
     private let floor: Double
+    private let margin: Double
     private let back: Double
 
     init(_ context: RuleContext) {
         share = context[Self.share] / 100
         floor = context[Self.floor]
+        margin = context[Self.margin] / 100
         back = 1 - context[Self.hysteresis] / 100
         let level = context.level(
             context.severity(Self.severity, or: .medium), for: Self.hold, samples: context.count(Self.samples))
@@ -38,11 +42,12 @@ struct Peak: Rule {
 
     mutating func observe(_ sample: Sample, _ tracks: inout Tracks) {
         guard let power = sample.importPower, let habit = sample.habit else { return }
-        let enter = max(share * habit, habit + floor)
+        // A car that is charged every other night is no surprise, although the median does not know it.
+        let enter = max(share * habit.median, habit.median + floor, margin * habit.high)
         ladder.levels[0].enter = enter
         ladder.exit = back * enter
         tracks.judge(power, by: ladder) {
-            let usual = FixedDecimal(habit, decimals: 0) ?? 0
+            let usual = FixedDecimal(habit.median, decimals: 0) ?? 0
             return "Up to \($0.measured) were drawn, with a limit of \($0.limit): usual at this hour are \(usual) W. "
                 + "Find what runs, or ignore it if it is wanted."
         }
