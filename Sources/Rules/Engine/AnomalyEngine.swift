@@ -10,6 +10,8 @@ public struct AnomalyEngine: Sendable {
     public static let longestReason = 200
 
     private var rules: [any Rule]
+    /// The rules that want to know of each kind of event, by their places.
+    private let listeners: Listeners
     private var tracks: Tracks
     private var background: Background
     private let cooldowns: [String: Int64]
@@ -38,6 +40,7 @@ public struct AnomalyEngine: Sendable {
             made.append((description, rule, cooldown ?? 0))
         }
         rules = made.map(\.rule)
+        listeners = Listeners(rules)
         cooldowns = Dictionary(made.map { ($0.description.type, $0.cooldown) }) { first, _ in first }
         tracks = Tracks(meter: meter, descriptions: made.map(\.description), ids: ids)
         background = Background(
@@ -64,13 +67,13 @@ public struct AnomalyEngine: Sendable {
         } else {
             let sample = background.sample(reading, at: milliseconds)
             begin(sample.moment, seq: seq, isAfterGap: sample.elapsed == nil)
-            for rule in rules.indices {
+            for rule in listeners.values {
                 tracks.turn(to: rule)
                 rules[rule].observe(sample, &tracks)
             }
         }
         let moment = tracks.moment
-        for rule in rules.indices {
+        for rule in listeners.readings {
             tracks.turn(to: rule)
             rules[rule].inspect(reading, moment, &tracks)
         }
@@ -81,7 +84,7 @@ public struct AnomalyEngine: Sendable {
     public mutating func observe(_ link: LinkObservation, at now: Duration, wall: Timestamp) -> [AnomalyChange] {
         let moment = background.moment(advance(to: now), wall)
         begin(moment)
-        for rule in rules.indices {
+        for rule in listeners.link {
             tracks.turn(to: rule)
             rules[rule].observe(link, moment, &tracks)
         }
@@ -92,7 +95,7 @@ public struct AnomalyEngine: Sendable {
     public mutating func tick(at now: Duration, wall: Timestamp) -> [AnomalyChange] {
         let moment = background.moment(advance(to: now), wall)
         begin(moment)
-        for rule in rules.indices {
+        for rule in listeners.time {
             tracks.turn(to: rule)
             rules[rule].tick(moment, &tracks)
         }
@@ -166,6 +169,24 @@ public struct AnomalyEngine: Sendable {
         for (rule, type) in types.enumerated() {
             if let memory = state.memory(of: type) { rules[rule].restore(memory) }
         }
+    }
+}
+
+/// Who wants to be told what.
+private struct Listeners: Sendable {
+    let values: [Int]
+    let readings: [Int]
+    let link: [Int]
+    let time: [Int]
+
+    init(_ rules: [any Rule]) {
+        func places(_ event: RuleEvents) -> [Int] {
+            rules.indices.filter { type(of: rules[$0]).events.contains(event) }
+        }
+        values = places(.values)
+        readings = places(.readings)
+        link = places(.link)
+        time = places(.time)
     }
 }
 

@@ -3,17 +3,22 @@ struct Cadence: Sendable {
     /// Pauses up to here are never a gap, in milliseconds: a telegram or two of a fast meter may be damaged.
     static let shortestGap: Int64 = 30_000
 
-    /// Milliseconds of the monotonic clock; nil before the first.
-    private(set) var last: Int64?
-    /// The usual time between two, in milliseconds; nil before the second.
-    private(set) var usual: Int64?
+    // Two words: there are dozens of these for each meter, and each is looked at with every reading.
+    private var lastOrMin = Int64.min
+    private var usualOrZero: Int64 = 0
 
     init() {}
 
     /// - Parameter expected: what is configured, in milliseconds.
     init(expected: Int64?) {
-        usual = expected
+        usualOrZero = max(0, expected ?? 0)
     }
+
+    /// Milliseconds of the monotonic clock; nil before the first.
+    var last: Int64? { lastOrMin == .min ? nil : lastOrMin }
+
+    /// The usual time between two, in milliseconds; nil before the second.
+    var usual: Int64? { usualOrZero == 0 ? nil : usualOrZero }
 
     /// The longest pause that is none, in milliseconds; nil while nothing is known.
     var longest: Int64? { usual.map { max(3 * min($0, .max / 3), Self.shortestGap) } }
@@ -23,7 +28,7 @@ struct Cadence: Sendable {
     /// - Returns: milliseconds since the last time; nil for the first time and after a gap.
     @discardableResult
     mutating func step(to now: Int64) -> Int64? {
-        defer { last = now }
+        defer { lastOrMin = now }
         guard let last, now >= last else { return nil }
         let elapsed = now - last
         let isGap = longest.map { elapsed > $0 } ?? false
@@ -33,11 +38,13 @@ struct Cadence: Sendable {
 
     /// Follows a faster pace soon and a slower one slowly: one long pause must not make all pauses usual.
     private mutating func learn(_ elapsed: Int64) {
-        guard let usual else {
-            self.usual = elapsed
-            return
+        if usualOrZero == 0 {
+            usualOrZero = elapsed
+        } else if elapsed < usualOrZero {
+            usualOrZero -= (usualOrZero - elapsed) / 4
+        } else {
+            usualOrZero += min(elapsed - usualOrZero, usualOrZero + 8) / 8
         }
-        self.usual = elapsed < usual ? usual - (usual - elapsed) / 4 : usual + min(elapsed - usual, usual + 8) / 8
     }
 }
 

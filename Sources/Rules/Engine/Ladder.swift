@@ -17,17 +17,19 @@ struct Ladder: Sendable {
     static let mostLevels = 3
 
     let side: Side
-    /// One to three, the mildest first.
-    var levels: [Level]
     /// Values up to here, seen for `clearFor` milliseconds, end the anomaly. Between `enter` and `exit` nothing changes.
-    var exit: Double
+    private(set) var exit: Double
     let clearFor: Int64
     /// For so many milliseconds after an end there is no new beginning.
     let cooldown: Int64
-    /// Of the value; nil where it is a number of its own.
-    let unit: Unit?
     /// Whether the values mean something to a person, or only say that a condition holds.
     let isMeasured: Bool
+    /// How many of the rungs there are, the mildest first. They lie here and not in an array of their own, since they
+    /// are looked at with every reading.
+    private(set) var count = 0
+    private var rungs: InlineArray<3, Level>
+    /// Of the value; nil where it is a number of its own.
+    let unit: Unit?
 
     /// A comparison of values with limits. A level whose limit is not set (not a number) is left out.
     ///
@@ -35,35 +37,57 @@ struct Ladder: Sendable {
     init(
         _ side: Side, _ levels: [Level], hysteresis: Double, clearFor: Int64, cooldown: Int64, unit: Unit?
     ) {
-        var rungs: [Level] = []
-        for var level in levels.prefix(Self.mostLevels) where !level.enter.isNaN {
+        self.init(side, clearFor, cooldown, unit, isMeasured: true)
+        for var level in levels where !level.enter.isNaN {
             // A mild limit that was set beyond the next one moves that along.
-            if let last = rungs.last?.enter {
+            if count > 0 {
+                let last = rungs[count - 1].enter
                 level.enter = side == .above ? max(last, level.enter) : min(last, level.enter)
             }
-            rungs.append(level)
+            append(level)
         }
-        self.side = side
-        self.levels = rungs
-        let first = rungs.first?.enter ?? .nan
-        exit = side == .above ? first - hysteresis : first + hysteresis
-        self.clearFor = clearFor
-        self.cooldown = cooldown
-        self.unit = unit
-        isMeasured = true
+        exit = side == .above ? rungs[0].enter - hysteresis : rungs[0].enter + hysteresis
     }
 
     /// A condition that holds or not: value 0 is none, 1 the mildest level, 2 the next.
     init(conditions levels: [Level], clearFor: Int64, cooldown: Int64) {
-        side = .above
-        self.levels = levels.prefix(Self.mostLevels).enumerated().map { index, level in
-            Level(severity: level.severity, enter: Double(index) + 0.5, hold: level.hold, samples: level.samples)
+        self.init(.above, clearFor, cooldown, nil, isMeasured: false)
+        for var level in levels {
+            level.enter = Double(count) + 0.5
+            append(level)
         }
         exit = 0.5
+    }
+
+    private init(_ side: Side, _ clearFor: Int64, _ cooldown: Int64, _ unit: Unit?, isMeasured: Bool) {
+        self.side = side
         self.clearFor = clearFor
         self.cooldown = cooldown
-        unit = nil
-        isMeasured = false
+        self.unit = unit
+        self.isMeasured = isMeasured
+        exit = .nan
+        rungs = InlineArray(repeating: Level(severity: .low, enter: .nan, hold: 0, samples: 1))
+    }
+
+    private mutating func append(_ level: Level) {
+        guard count < Self.mostLevels else { return }
+        rungs[count] = level
+        count += 1
+    }
+
+    /// - Parameter rung: below `count`.
+    subscript(rung: Int) -> Level { rungs[rung] }
+
+    /// Moves the mildest limit, for a rule whose limit is learned.
+    mutating func move(enter: Double, exit: Double) {
+        rungs[0].enter = enter
+        self.exit = exit
+    }
+
+    /// The worst level that is no worse than a severity: the limit that goes with it.
+    func level(of severity: Anomaly.Severity) -> Level {
+        for rung in (0..<count).reversed() where rungs[rung].severity <= severity { return rungs[rung] }
+        return rungs[0]
     }
 
     func isBeyond(_ value: Double, _ limit: Double) -> Bool {
@@ -77,8 +101,7 @@ struct Ladder: Sendable {
 
     /// How far a value is on the bad side of the mildest limit, in the value's unit.
     func badness(_ value: Double) -> Double {
-        guard let enter = levels.first?.enter else { return 0 }
-        return side == .above ? value - enter : enter - value
+        side == .above ? value - rungs[0].enter : rungs[0].enter - value
     }
 }
 

@@ -2,8 +2,10 @@ import OBIS
 
 /// One kind of anomaly on one meter: it brings values or conditions, and `Tracks` decides what becomes of them.
 ///
-/// A rule sees an event only if it has the function for it. No function may do work that grows with what was before.
+/// It gets the events that it names. No function may do work that grows with what was before.
 protocol Rule: Sendable {
+    static var events: RuleEvents { get }
+
     /// Takes the good values of a live reading.
     mutating func observe(_ sample: Sample, _ tracks: inout Tracks)
     /// Takes a live reading as it came, also where it is wrong as a whole.
@@ -25,6 +27,16 @@ extension Rule {
     mutating func tick(_ moment: Moment, _ tracks: inout Tracks) {}
     func store(_ writer: inout JSONWriter) {}
     mutating func restore(_ memory: StoredValue) {}
+}
+
+/// What a rule wants to be told.
+struct RuleEvents: OptionSet, Sendable {
+    let rawValue: UInt8
+
+    static let values = RuleEvents(rawValue: 1)
+    static let readings = RuleEvents(rawValue: 2)
+    static let link = RuleEvents(rawValue: 4)
+    static let time = RuleEvents(rawValue: 8)
 }
 
 /// What came over the line of a meter since the last observation.

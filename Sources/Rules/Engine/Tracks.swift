@@ -7,9 +7,16 @@ struct Tracks: Sendable {
     /// An open anomaly is told about at most this often, in milliseconds, unless it becomes more severe.
     static let shortestUpdate: Int64 = 60_000
 
-    /// A rule and a phase.
-    struct Track: Sendable {
+    /// What every value of a rule and a phase touches. Good values touch nothing else.
+    private struct Watch: Sendable {
         var cadence = Cadence()
+        var isOpen = false
+        /// Whether a level holds: what a value on the good side must reset.
+        var isBusy = false
+    }
+
+    /// The timers of a rule and a phase.
+    struct Track: Sendable {
         /// Since when each level of the ladder holds, and over how many values.
         var since: InlineArray<3, Int64?> = [nil, nil, nil]
         var counts: InlineArray<3, Int32> = [0, 0, 0]
@@ -18,15 +25,11 @@ struct Tracks: Sendable {
         var cooldownUntil: Int64?
         /// Whether a person asked for silence until then, although the anomaly that it was about is over.
         var mutedUntil: Timestamp?
-        var isOpen = false
-        /// Whether a level holds or an end is near: what a value on the good side must reset.
-        var isBusy = false
 
         mutating func restart() {
             since = [nil, nil, nil]
             counts = [0, 0, 0]
             clearSince = nil
-            isBusy = false
         }
     }
 
@@ -45,6 +48,7 @@ struct Tracks: Sendable {
     let descriptions: [RuleDescription]
     /// Where the tracks of each rule begin.
     private let bases: [Int]
+    private var watches: [Watch]
     private(set) var tracks: [Track]
     private(set) var episodes: [Int: Episode] = [:]
     private var ids: ULIDSource
@@ -67,6 +71,7 @@ struct Tracks: Sendable {
             count += description.isPerPhase ? 3 : 1
         }
         self.bases = bases
+        watches = Array(repeating: Watch(), count: count)
         tracks = Array(repeating: Track(), count: count)
     }
 
@@ -102,13 +107,14 @@ struct Tracks: Sendable {
         let index = bases[rule] + phase
         let now = moment.milliseconds
         // Nobody knows what was during a gap: it neither holds a level nor counts as good.
-        let isAfterGap = tracks[index].cadence.last.map { $0 < lastGap } ?? true
-        if tracks[index].cadence.step(to: now) == nil || isAfterGap { tracks[index].restart() }
+        let isAfterGap = watches[index].cadence.last.map { $0 < lastGap } ?? true
+        let isGap = watches[index].cadence.step(to: now) == nil || isAfterGap
         let isInside = ladder.isInside(value)
-        if isInside, !tracks[index].isBusy, !tracks[index].isOpen { return }
+        if isInside, !watches[index].isBusy, !watches[index].isOpen { return }
+        if isGap { tracks[index].restart() }
 
         let reached = climb(index, value, ladder)
-        guard tracks[index].isOpen else {
+        guard watches[index].isOpen else {
             if let reached { open(index, reached, value, phase, ladder, describe) }
             return
         }
@@ -118,7 +124,7 @@ struct Tracks: Sendable {
             tracks[index].clearSince = nil
             worsen(index, reached, value, phase, ladder, describe)
         }
-        if tracks[index].isOpen { tellIfDue(index) }
+        if watches[index].isOpen { tellIfDue(index) }
     }
 
     /// Advances the timers of the levels.
@@ -132,7 +138,8 @@ struct Tracks: Sendable {
         }
         var reached: Ladder.Level?
         var isBusy = false
-        for (rung, level) in ladder.levels.enumerated() {
+        for rung in 0..<ladder.count {
+            let level = ladder[rung]
             guard ladder.isBeyond(value, level.enter) else {
                 tracks[index].since[rung] = nil
                 tracks[index].counts[rung] = 0
@@ -145,7 +152,7 @@ struct Tracks: Sendable {
             isBusy = true
             if moment.milliseconds - since >= level.hold, count >= level.samples { reached = level }
         }
-        tracks[index].isBusy = isBusy
+        watches[index].isBusy = isBusy
         return reached
     }
 
@@ -162,7 +169,7 @@ struct Tracks: Sendable {
             severity: level.severity, title: description.title, text: describe(finding), measured: finding.value,
             threshold: finding.threshold, unit: finding.value == nil ? nil : ladder.unit, startedAt: moment.wall,
             updatedAt: moment.wall, readings: seq.map { [$0] } ?? [])
-        tracks[index].isOpen = true
+        watches[index].isOpen = true
         tracks[index].clearSince = nil
         tracks[index].cooldownUntil = nil
         tracks[index].mutedUntil = nil
@@ -180,10 +187,10 @@ struct Tracks: Sendable {
         let isWorse = ladder.isMeasured && ladder.badness(value) > episode.badness
         if let seq { episode.anomaly.note(seq) }
         defer { episodes[index] = episode }
-        guard isEscalated || isWorse, let first = ladder.levels.first else { return }
+        guard isEscalated || isWorse else { return }
         if isEscalated, let reached { episode.anomaly.severity = reached.severity }
         // The limit that goes with the severity, also where this value alone has not held a level.
-        let level = ladder.levels.last { $0.severity <= episode.anomaly.severity } ?? first
+        let level = ladder.level(of: episode.anomaly.severity)
         let worst = isWorse ? value : episode.anomaly.measured?.double ?? value
         let finding = Self.finding(level, worst, descriptions[rule].isPerPhase ? phase : nil, ladder)
         episode.anomaly.measured = finding.value
@@ -232,7 +239,8 @@ struct Tracks: Sendable {
         guard var episode = episodes.removeValue(forKey: index) else { return }
         let lasted = max(0, Timestamp.milliseconds(from: episode.anomaly.startedAt, to: moment.wall))
         tracks[index].restart()
-        tracks[index].isOpen = false
+        watches[index].isBusy = false
+        watches[index].isOpen = false
         tracks[index].cooldownUntil = moment.milliseconds + min(cooldown, .max - moment.milliseconds)
         if episode.anomaly.status == .ignored { tracks[index].mutedUntil = episode.anomaly.ignoredUntil }
         episode.anomaly.status = .resolved
@@ -307,7 +315,7 @@ struct Tracks: Sendable {
     /// Goes on with an anomaly of before the restart.
     mutating func resume(_ episode: Episode, at index: Int) {
         guard tracks.indices.contains(index) else { return }
-        tracks[index].isOpen = true
+        watches[index].isOpen = true
         episodes[index] = episode
     }
 

@@ -2,6 +2,8 @@ import OBIS
 
 /// Too many damaged frames.
 struct BadLink: Rule {
+    static let events: RuleEvents = [.link]
+
     static let above = RuleParameter.percent("above", 5, in: 0...100, "share of damaged frames")
     static let hysteresis = RuleParameter.percent("hysteresis", 4, in: 0...100, "over when it is below by this much")
     static let hold = RuleParameter.duration("for", 600, "the share is taken over this time")

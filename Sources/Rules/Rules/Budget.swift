@@ -2,6 +2,8 @@ import OBIS
 
 /// The energy of a calendar month against what was planned.
 struct Budget: Rule {
+    static let events: RuleEvents = [.values]
+
     static let energy = RuleParameter.quantity(
         "energy", .kilowattHour, in: 0.001...1_000_000_000, "the import planned for a month"
     ) { _ in nil }

@@ -2,6 +2,8 @@ import OBIS
 
 /// Water or gas that never stands still for a day: a leak, or a tap that is not shut.
 struct ContinuousFlow: Rule {
+    static let events: RuleEvents = [.values]
+
     static let hold = RuleParameter.hold(86_400)
     static let pause = RuleParameter.duration("pause", 3600, "a standstill of this length shows that nothing leaks")
     static let clearFor = RuleParameter.clearFor(0)

@@ -2,6 +2,8 @@ import OBIS
 
 /// Counters that go back, jump, or do not agree with the power.
 struct CounterFault: Rule {
+    static let events: RuleEvents = [.readings]
+
     static let samples = RuleParameter.samples(1)
     static let clearFor = RuleParameter.clearFor(900)
     static let cooldown = RuleParameter.cooldown(3600)

@@ -2,6 +2,8 @@ import OBIS
 
 /// Three phases that are loaded unequally while the load is large.
 struct CurrentUnbalance: Rule {
+    static let events: RuleEvents = [.values]
+
     static let above = RuleParameter.percent("above", 20, in: 1...200, "deviation of one phase from the mean of all")
     static let hysteresis = RuleParameter.percent("hysteresis", 5, in: 0...50, "over when it is below by this much")
     static let floor = RuleParameter.quantity(

@@ -2,6 +2,8 @@ import OBIS
 
 /// Messages that cannot be decrypted, or whose authentication tag is wrong.
 struct Decryption: Rule {
+    static let events: RuleEvents = [.link]
+
     static let samples = RuleParameter.samples(3, "so many messages within `window`")
     static let window = RuleParameter.duration("window", 600, "the time in which failures are counted")
     static let clearFor = RuleParameter.clearFor(0)

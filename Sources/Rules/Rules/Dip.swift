@@ -2,6 +2,8 @@ import OBIS
 
 /// A voltage that is too low in single readings.
 struct Dip: Rule {
+    static let events: RuleEvents = [.values]
+
     static let below = Voltage.parameter("below", 90, "medium below this voltage")
     static let belowHigh = Voltage.parameter("below_high", 70, "high below this voltage")
     static let hold = RuleParameter.hold(0)

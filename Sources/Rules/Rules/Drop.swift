@@ -2,6 +2,8 @@ import OBIS
 
 /// Hardly anything was drawn in an hour that usually needs something.
 struct Drop: Rule {
+    static let events: RuleEvents = [.values]
+
     static let below = RuleParameter.percent("below", 10, in: 0...100, "of the usual import of this hour")
     static let hysteresis = RuleParameter.percent("hysteresis", 20, in: 0...100, "over when it is above by this much")
     static let floor = RuleParameter.quantity(

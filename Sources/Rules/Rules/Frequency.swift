@@ -2,6 +2,8 @@ import OBIS
 
 /// A grid frequency outside of 50 Hz ± 0.5 Hz, or far outside.
 struct Frequency: Rule {
+    static let events: RuleEvents = [.values]
+
     private static func parameter(_ key: String, _ hertz: Double, _ meaning: String) -> RuleParameter {
         .quantity(key, .hertz, in: 10...100, meaning) { _ in hertz }
     }

@@ -2,6 +2,8 @@ import OBIS
 
 /// More current on a phase than its fuse is made for: the levels follow the time in which a fuse trips.
 struct Fuse: Rule {
+    static let events: RuleEvents = [.values]
+
     private static func share(_ percent: Double) -> @Sendable (InstallationLimits) -> Double? {
         { $0.fuse.map { $0.double * percent / 100 } }
     }

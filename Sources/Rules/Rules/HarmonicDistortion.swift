@@ -2,6 +2,8 @@ import OBIS
 
 /// Too many harmonics in the voltage, where the meter measures them.
 struct HarmonicDistortion: Rule {
+    static let events: RuleEvents = [.values]
+
     static let above = RuleParameter.percent("above", 8, in: 0.1...100, "ten-minute mean of the distortion")
     static let hysteresis = RuleParameter.percent("hysteresis", 1, in: 0...50, "over when it is below by this much")
     static let hold = RuleParameter.hold(600)

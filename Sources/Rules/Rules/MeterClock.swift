@@ -2,6 +2,8 @@ import OBIS
 
 /// The meter's clock is wrong.
 struct MeterClock: Rule {
+    static let events: RuleEvents = [.readings]
+
     static let above = RuleParameter.duration("above", 30, "low from this difference on")
     static let aboveMedium = RuleParameter.duration("above_medium", 300, "medium from this difference on")
     static let hold = RuleParameter.hold(600)

@@ -2,6 +2,8 @@ import OBIS
 
 /// The meter itself says that something is wrong: its error register, its status, or a counter of openings.
 struct MeterError: Rule {
+    static let events: RuleEvents = [.readings]
+
     static let samples = RuleParameter.samples(1)
     static let clearFor = RuleParameter.clearFor(3600)
     static let cooldown = RuleParameter.cooldown(3600)
@@ -53,7 +55,10 @@ struct MeterError: Rule {
         var worst = reading.device.status.map(Self.report(status:))
         let registers = reading.registers.span
         for index in registers.indices {
-            guard let report = report(registers[index]) else { continue }
+            // Nearly all registers are about something else: they are not even copied.
+            guard Self.isAboutErrors(registers[index].obis) || registers[index].obis == nil,
+                let report = report(registers[index])
+            else { continue }
             if report.rank >= worst?.rank ?? 0 { worst = report }
         }
         guard let worst else { return }
@@ -70,14 +75,17 @@ struct MeterError: Rule {
         return .well
     }
 
+    /// F.F and 97.97 are the error registers, 96.20 counts manipulations (IEC 62056-6-1).
+    private static func isAboutErrors(_ code: ObisCode?) -> Bool {
+        guard let code else { return false }
+        return (code.c == 97 && code.d == 97) || (code.a == 0 && code.c == 96 && code.d == 20 && code.f == 255)
+    }
+
     /// - Returns: nil for a register that says nothing about errors.
-    private mutating func report(_ register: borrowing Register) -> Report? {
+    private mutating func report(_ register: Register) -> Report? {
         if let code = register.obis {
-            if code.c == 97, code.d == 97 { return Self.report(errors: register.value) }
-            if code.a == 0, code.c == 96, code.d == 20, code.f == 255 {
-                return report(count: register.value, of: code.e)
-            }
-            return nil
+            guard Self.isAboutErrors(code) else { return nil }
+            return code.c == 97 ? Self.report(errors: register.value) : report(count: register.value, of: code.e)
         }
         guard register.record?.quantity == "Error flags" else { return nil }
         return Self.report(errors: register.value)
@@ -101,7 +109,7 @@ struct MeterError: Rule {
             ? .well : .serious("The meter's error register shows \(digits.prefix(40)).")
     }
 
-    /// IEC 62056-6-1, 96.20: counts of opened covers, magnetic fields and other manipulations. A rise is the event.
+    /// Counts of opened covers, magnetic fields and other manipulations. A rise is the event.
     private mutating func report(count value: RegisterValue, of kind: UInt8) -> Report? {
         guard let number = value.number else { return nil }
         let known = counts[kind]

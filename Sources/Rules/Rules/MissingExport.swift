@@ -2,6 +2,8 @@ import OBIS
 
 /// No export for days on an installation that exported before.
 struct MissingExport: Rule {
+    static let events: RuleEvents = [.values]
+
     static let days = RuleParameter("days", .count, in: 1...365, "so many days in a row without export") { _ in 3 }
     static let floor = RuleParameter.quantity("floor", .watt, in: 0...1_000_000, "less is no export") { _ in 20 }
     static let cooldown = RuleParameter.cooldown(86_400)

@@ -2,6 +2,8 @@ import OBIS
 
 /// One phase far too high and another far too low at the same time: what a broken neutral conductor looks like.
 struct NeutralFault: Rule {
+    static let events: RuleEvents = [.values]
+
     static let above = Voltage.parameter("above", 110, "one phase above this voltage")
     static let below = Voltage.parameter("below", 90, "and another one below this voltage")
     static let hold = RuleParameter.hold(0)

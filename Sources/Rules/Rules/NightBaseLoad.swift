@@ -2,6 +2,8 @@ import OBIS
 
 /// What is drawn all night long: judged once per night by the lowest ten minutes of it.
 struct NightBaseLoad: Rule {
+    static let events: RuleEvents = [.values, .time]
+
     static let above = RuleParameter.quantity("above", .watt, in: 1...10_000_000, "a fixed limit") { _ in nil }
     static let share = RuleParameter.percent("share", 150, in: 100...10_000, "of the median of the last 14 nights")
     static let floor = RuleParameter.quantity(
@@ -85,8 +87,7 @@ struct NightBaseLoad: Rule {
         let usual = history.count >= Self.leastNights ? history.median : nil
         let learned = usual.map { max(share * $0, $0 + floor) }
         if let enter = [limit.isNaN ? nil : limit, learned].compactMap({ $0 }).min() {
-            ladder.levels[0].enter = enter
-            ladder.exit = 0.95 * enter
+            ladder.move(enter: enter, exit: 0.95 * enter)
             tracks.judge(lowest, by: ladder) {
                 let night = usual.flatMap { FixedDecimal($0, decimals: 0) }.map { " (usual: \($0) W)" } ?? ""
                 return "Never less than \($0.measured) was drawn last night, with a limit of \($0.limit)\(night). "

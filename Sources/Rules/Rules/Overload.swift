@@ -2,6 +2,8 @@ import OBIS
 
 /// More power than the contract allows, in three levels.
 struct Overload: Rule {
+    static let events: RuleEvents = [.values]
+
     private static func share(_ percent: Double) -> @Sendable (InstallationLimits) -> Double? {
         { $0.contractedPower.map { $0.double * percent / 100 } }
     }

@@ -2,6 +2,8 @@ import OBIS
 
 /// Much more than is usually drawn at this hour of the day.
 struct Peak: Rule {
+    static let events: RuleEvents = [.values]
+
     static let share = RuleParameter.percent("share", 250, in: 100...10_000, "of the usual import at this hour")
     static let floor = RuleParameter.quantity(
         "floor", .watt, in: 0...10_000_000, "at least so much above the usual import"
@@ -44,8 +46,7 @@ struct Peak: Rule {
         guard let power = sample.importPower, let habit = sample.habit else { return }
         // A car that is charged every other night is no surprise, although the median does not know it.
         let enter = max(share * habit.median, habit.median + floor, margin * habit.high)
-        ladder.levels[0].enter = enter
-        ladder.exit = back * enter
+        ladder.move(enter: enter, exit: back * enter)
         tracks.judge(power, by: ladder) {
             let usual = FixedDecimal(habit.median, decimals: 0) ?? 0
             return "Up to \($0.measured) were drawn, with a limit of \($0.limit): usual at this hour are \(usual) W. "

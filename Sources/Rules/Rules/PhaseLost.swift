@@ -2,6 +2,8 @@ import OBIS
 
 /// A phase that was alive is dead while another one lives.
 struct PhaseLost: Rule {
+    static let events: RuleEvents = [.values]
+
     static let below = Voltage.parameter("below", 5, "dead below this voltage")
     static let hold = RuleParameter.hold(0)
     static let samples = RuleParameter.samples(2)

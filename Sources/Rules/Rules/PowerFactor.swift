@@ -2,6 +2,8 @@ import OBIS
 
 /// A low power factor while enough power flows for it to mean something.
 struct PowerFactor: Rule {
+    static let events: RuleEvents = [.values]
+
     static let below = RuleParameter("below", .number, in: 0...1, "power factor") { _ in 0.8 }
     static let hysteresis = RuleParameter(
         "hysteresis", .number, in: 0...0.5, "over when the factor is above by this much"

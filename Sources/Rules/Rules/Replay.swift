@@ -2,6 +2,8 @@ import OBIS
 
 /// Messages that were heard before, or that do not come from the configured meter.
 struct Replay: Rule {
+    static let events: RuleEvents = [.readings]
+
     static let samples = RuleParameter.samples(1)
     static let clearFor = RuleParameter.clearFor(900)
     static let cooldown = RuleParameter.cooldown(3600)

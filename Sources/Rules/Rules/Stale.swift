@@ -2,6 +2,8 @@ import OBIS
 
 /// No believable reading for longer than usual.
 struct Stale: Rule {
+    static let events: RuleEvents = [.values, .time]
+
     static let intervals = RuleParameter("intervals", .number, in: 1...1000, "so many usual pauses") { _ in 3 }
     static let hold = RuleParameter.duration("for", 60, "but never less than this")
     static let holdCritical = RuleParameter.duration("for_critical", 3600, "critical after so much more time")

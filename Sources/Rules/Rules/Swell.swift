@@ -2,6 +2,8 @@ import OBIS
 
 /// A voltage that is too high in single readings.
 struct Swell: Rule {
+    static let events: RuleEvents = [.values]
+
     static let above = Voltage.parameter("above", 110, "medium above this voltage")
     static let aboveHigh = Voltage.parameter("above_high", 115, "high above this voltage")
     static let hold = RuleParameter.hold(0)

@@ -2,6 +2,8 @@ import OBIS
 
 /// Power flows into the grid where nothing can feed it.
 struct UnexpectedExport: Rule {
+    static let events: RuleEvents = [.values]
+
     static let above = RuleParameter.quantity("above", .watt, in: 0...10_000_000, "export") { _ in 20 }
     static let hold = RuleParameter.hold(600)
     static let samples = RuleParameter.samples(3)

@@ -2,6 +2,8 @@ import OBIS
 
 /// The ten-minute mean of a phase outside of its band: nominal voltage ± 10 %, and − 15 % as the hard limit.
 struct VoltageBand: Rule {
+    static let events: RuleEvents = [.values]
+
     static let above = Voltage.parameter("above", 110, "medium above this mean")
     static let below = Voltage.parameter("below", 90, "medium below this mean")
     static let belowHigh = Voltage.parameter("below_high", 85, "high below this mean")

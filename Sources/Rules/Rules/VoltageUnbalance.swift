@@ -2,6 +2,8 @@ import OBIS
 
 /// Three phases whose mean voltages differ.
 struct VoltageUnbalance: Rule {
+    static let events: RuleEvents = [.values]
+
     static let above = RuleParameter.percent("above", 2, in: 0.1...100, "deviation of one phase from the mean of all")
     static let hysteresis = RuleParameter.percent("hysteresis", 0.5, in: 0...50, "over when it is below by this much")
     static let hold = RuleParameter.hold(600)
