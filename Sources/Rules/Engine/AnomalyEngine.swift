@@ -194,6 +194,8 @@ private struct Listeners: Sendable {
 enum Nominal {
     /// In V, phase to neutral.
     static let voltage = 230.0
+    /// The key under `limits`.
+    static let source = "nominal_voltage"
 
     static func voltage(_ limits: InstallationLimits) -> Double { limits.nominalVoltage?.double ?? voltage }
 }

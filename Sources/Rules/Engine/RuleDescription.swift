@@ -172,7 +172,11 @@ struct RuleContext: Sendable {
             }
         }
         let isSet = !settings.values.isEmpty
-        if !sources.isEmpty { text += " (from limits: \(sources.joined(separator: ", ")))" }
+        if sources == [Nominal.source], limits.nominalVoltage == nil {
+            text += " (assuming limits.nominal_voltage: \(FixedDecimal(Nominal.voltage, decimals: 0) ?? 0) V)"
+        } else if !sources.isEmpty {
+            text += " (from limits: \(sources.joined(separator: ", ")))"
+        }
         return text + (isSet ? " (as configured)" : "")
     }
 

@@ -19,7 +19,7 @@ struct Peak: Rule {
 
     static let description = RuleDescription(
         type: "peak", title: "Unusually high consumption",
-        what: "For a quarter of an hour the import is above 2.5 times the median of this hour in the last four weeks.",
+        what: "For a quarter of an hour the import is far above what is usual at this hour, also on the busiest days.",
         why: "Something runs that usually does not: a heater, a pump, a new device.",
         action: "Find what runs; ignore it if it is wanted. What becomes usual is no longer reported.",
         parameters: [share, floor, margin, hold, hysteresis, samples, severity, clearFor, cooldown], make: { Peak($0) })

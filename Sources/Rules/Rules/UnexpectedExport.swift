@@ -13,7 +13,7 @@ struct UnexpectedExport: Rule {
 
     static let description = RuleDescription(
         type: "unexpected_export", title: "Export without a generator",
-        what: "The meter shows export for ten minutes, although no generator is stated.",
+        what: "The meter shows export for ten minutes, although the limits say that there is no generator.",
         why: "A phase or a current transformer is connected the wrong way round, or a generator is not registered.",
         action: "State the generator in the configuration, or have the wiring of the meter checked.",
         parameters: [above, hold, samples, severity, clearFor, cooldown], needs: [.generator(false)],
@@ -32,7 +32,7 @@ struct UnexpectedExport: Rule {
     mutating func observe(_ sample: Sample, _ tracks: inout Tracks) {
         guard let power = sample.power else { return }
         tracks.judge(-power, by: ladder) {
-            "Up to \($0.measured) flowed into the grid, although no generator is stated. State it, or have the wiring "
+            "Up to \($0.measured) flowed into the grid, although there should be no generator. State it, or have the wiring "
                 + "of the meter checked."
         }
     }

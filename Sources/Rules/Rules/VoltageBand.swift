@@ -62,7 +62,7 @@ enum Voltage {
         "hysteresis", 2, in: 0...20, "over when the voltage is back inside by this share of the nominal voltage")
 
     static func parameter(_ key: String, _ percent: Double, _ meaning: String) -> RuleParameter {
-        .quantity(key, .volt, in: 1...100_000, meaning, from: "nominal_voltage") {
+        .quantity(key, .volt, in: 1...100_000, meaning, from: Nominal.source) {
             Nominal.voltage($0) * percent / 100
         }
     }
