@@ -15,7 +15,7 @@ public struct AnomalyEngine: Sendable {
     private var tracks: Tracks
     private var background: Background
     private let cooldowns: [String: Int64]
-    private var lastMilliseconds = Int64.min
+    private var stopwatch = Stopwatch()
     /// What a restart left to do at the first event, when it is known what time it is.
     private var unsettled: (state: EngineState, orphans: [Anomaly])?
 
@@ -61,7 +61,7 @@ public struct AnomalyEngine: Sendable {
     public mutating func observe(_ reading: Reading, seq: Int64?, at now: Duration) -> [AnomalyChange] {
         guard reading.source == .live else { return [] }
         background.setClock(isSynchronized: reading.isClockSynchronized)
-        let milliseconds = advance(to: now)
+        let milliseconds = stopwatch.advance(to: now)
         if reading.isWrongAsAWhole {
             begin(background.moment(milliseconds, reading.capturedAt), seq: seq)
         } else {
@@ -82,7 +82,7 @@ public struct AnomalyEngine: Sendable {
 
     /// Takes what came over the line since the last observation.
     public mutating func observe(_ link: LinkObservation, at now: Duration, wall: Timestamp) -> [AnomalyChange] {
-        let moment = background.moment(advance(to: now), wall)
+        let moment = background.moment(stopwatch.advance(to: now), wall)
         begin(moment)
         for rule in listeners.link {
             tracks.turn(to: rule)
@@ -93,7 +93,7 @@ public struct AnomalyEngine: Sendable {
 
     /// Time has passed: to be called every few seconds, whether or not the meter is heard.
     public mutating func tick(at now: Duration, wall: Timestamp) -> [AnomalyChange] {
-        let moment = background.moment(advance(to: now), wall)
+        let moment = background.moment(stopwatch.advance(to: now), wall)
         begin(moment)
         for rule in listeners.time {
             tracks.turn(to: rule)
@@ -112,7 +112,7 @@ public struct AnomalyEngine: Sendable {
     public mutating func ignore(
         id: String, reason: String?, until: Timestamp?, wall: Timestamp
     ) -> AnomalyChange? {
-        begin(background.moment(max(0, lastMilliseconds), wall))
+        begin(background.moment(stopwatch.milliseconds, wall))
         _ = tracks.ignore(id: id, reason: reason.map { String($0.prefix(Self.longestReason)) }, until: until)
         return tracks.end().first { $0.anomaly.id == id }
     }
@@ -121,18 +121,10 @@ public struct AnomalyEngine: Sendable {
     ///
     /// - Returns: nil where no such anomaly is open.
     public mutating func resolve(id: String, wall: Timestamp) -> AnomalyChange? {
-        begin(background.moment(max(0, lastMilliseconds), wall))
+        begin(background.moment(stopwatch.milliseconds, wall))
         let type = tracks.open.first { $0.id == id }?.type
         _ = tracks.resolve(id: id, cooldown: type.flatMap { cooldowns[$0] } ?? 0)
         return tracks.end().first { $0.anomaly.id == id }
-    }
-
-    // MARK: Time
-
-    /// Milliseconds that never go back.
-    private mutating func advance(to now: Duration) -> Int64 {
-        lastMilliseconds = max(lastMilliseconds, now.wholeMilliseconds)
-        return lastMilliseconds
     }
 
     private mutating func begin(_ moment: Moment, seq: Int64? = nil, isAfterGap: Bool = false) {

@@ -2,6 +2,8 @@
 struct Cadence: Sendable {
     /// Pauses up to here are never a gap, in milliseconds: a telegram or two of a fast meter may be damaged.
     static let shortestGap: Int64 = 30_000
+    /// What is no gap while no pace is known, in milliseconds.
+    static let longestUnknown: Int64 = 3_600_000
 
     // Two words: there are dozens of these for each meter, and each is looked at with every reading.
     private var lastOrMin = Int64.min
@@ -20,8 +22,10 @@ struct Cadence: Sendable {
     /// The usual time between two, in milliseconds; nil before the second.
     var usual: Int64? { usualOrZero == 0 ? nil : usualOrZero }
 
-    /// The longest pause that is none, in milliseconds; nil while nothing is known.
-    var longest: Int64? { usual.map { max(3 * min($0, .max / 3), Self.shortestGap) } }
+    /// The longest pause that is no gap, in milliseconds.
+    private var longest: Int64 {
+        usual.map { max(3 * min($0, .max / 3), Self.shortestGap) } ?? Self.longestUnknown
+    }
 
     /// Notes that it came.
     ///
@@ -31,7 +35,7 @@ struct Cadence: Sendable {
         defer { lastOrMin = now }
         guard let last, now >= last else { return nil }
         let elapsed = now - last
-        let isGap = longest.map { elapsed > $0 } ?? false
+        let isGap = elapsed > longest
         learn(elapsed)
         return isGap ? nil : elapsed
     }

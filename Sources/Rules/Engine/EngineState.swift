@@ -31,7 +31,8 @@ extension Tracks {
         writer.array { writer in
             for (index, track) in tracks.enumerated() {
                 let isCooling = track.cooldownUntil.map { $0 > moment.milliseconds } ?? false
-                guard isCooling || track.mutedUntil != nil, let name = name(of: index) else { continue }
+                let isMuted = track.mutedUntil.map { $0 > moment.wall } ?? false
+                guard isCooling || isMuted, let name = name(of: index) else { continue }
                 writer.object {
                     $0.member("type", name.type)
                     $0.member("phase", name.phase?.rawValue)

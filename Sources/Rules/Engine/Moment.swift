@@ -15,6 +15,20 @@ struct Moment: Sendable {
     }
 }
 
+/// The monotonic clock of one run. It never goes back, and stays where sums with durations do not overflow.
+struct Stopwatch: Sendable {
+    private static let range: ClosedRange<Int64> = 0...(1 << 52)
+
+    private(set) var milliseconds: Int64 = 0
+
+    /// - Returns: the milliseconds, no less than before.
+    @discardableResult
+    mutating func advance(to now: Duration) -> Int64 {
+        milliseconds = max(milliseconds, min(max(now.wholeMilliseconds, Self.range.lowerBound), Self.range.upperBound))
+        return milliseconds
+    }
+}
+
 /// A minute of a day, as the clock on the wall shows it.
 struct LocalMoment: Sendable, Hashable {
     /// Days since 1970.
@@ -22,12 +36,6 @@ struct LocalMoment: Sendable, Hashable {
     let minute: Int
 
     var hour: Int { minute / 60 }
-
-    /// Year and month as one number that rises by one each month.
-    var month: Int {
-        let date = CivilDate(daysSince1970: Int64(day))
-        return date.year * 12 + date.month - 1
-    }
 }
 
 /// Finds the local time without asking the calendar each time: offsets change at quarters of an hour only.

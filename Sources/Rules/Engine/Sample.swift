@@ -73,25 +73,16 @@ struct Sample: Sendable {
         activeExport = number(.activeExport)
         volume = number(.volume)
         let apparent = number(.apparentPower)
-        apparentPower = Self.drawn(apparent, power, voltages, currents)
+        apparentPower = Self.drawn(apparent, power)
         powerFactor = Self.powerFactor(number(.powerFactor), power, apparent)
     }
 
-    /// The apparent power as the meter says it, else from voltages and currents, else at least the active power.
-    private static func drawn(
-        _ apparent: Double?, _ power: Double?, _ voltages: Phases<Double?>, _ currents: Phases<Double?>
-    ) -> Double? {
+    /// The apparent power as the meter says it, at least the active power. Voltages and currents do not tell it: what a
+    /// generator feeds into one phase has the same sign as what is drawn from another.
+    private static func drawn(_ apparent: Double?, _ power: Double?) -> Double? {
+        guard let power else { return apparent.map { abs($0) } }
         // What is fed in is not drawn.
-        if let power, power < 0 { return 0 }
-        if let apparent { return max(abs(apparent), power ?? 0) }
-        var sum: Double?
-        for phase in Phases<Double?>.indices {
-            if let voltage = voltages[phase], let current = currents[phase] {
-                sum = (sum ?? 0) + voltage * abs(current)
-            }
-        }
-        guard let power else { return sum }
-        return max(power, sum ?? 0)
+        return power < 0 ? 0 : max(abs(apparent ?? 0), power)
     }
 
     private static func powerFactor(_ told: Double?, _ power: Double?, _ apparent: Double?) -> Double? {

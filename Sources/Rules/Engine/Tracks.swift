@@ -241,7 +241,7 @@ struct Tracks: Sendable {
         tracks[index].restart()
         watches[index].isBusy = false
         watches[index].isOpen = false
-        tracks[index].cooldownUntil = moment.milliseconds + min(cooldown, .max - moment.milliseconds)
+        tracks[index].cooldownUntil = moment.milliseconds + cooldown
         if episode.anomaly.status == .ignored { tracks[index].mutedUntil = episode.anomaly.ignoredUntil }
         episode.anomaly.status = .resolved
         episode.anomaly.resolvedAt = max(moment.wall, episode.anomaly.startedAt)

@@ -25,6 +25,8 @@ struct Budget: Rule {
     private let energy: Double
     private let warnAt: Double
 
+    /// What the calendar says of the present day: reckoned once a day.
+    private var today: Today?
     private var month: Int?
     /// Days of the month that had passed when counting began.
     private var startedAt = 0.0
@@ -42,26 +44,38 @@ struct Budget: Rule {
 
     mutating func observe(_ sample: Sample, _ tracks: inout Tracks) {
         guard let local = sample.moment.local, let now = sample.activeImport else { return }
-        let (passed, length) = Self.progress(local)
-        if month != local.month {
+        let today = self.today.flatMap { $0.day == local.day ? $0 : nil } ?? Today(local)
+        self.today = today
+        let passed = today.before + Double(local.minute) / 1440
+        if month != today.month {
             startedAt = month == nil ? passed : 0
-            month = local.month
+            month = today.month
             used = 0
         }
         // Another meter, or a counter that was reset, begins anew; the energy used so far stays.
         if let counter, epoch == sample.epoch, now >= counter { used += now - counter }
         counter = now
         epoch = sample.epoch
-        judge(passed, length, &tracks)
+        judge(passed, today.length, &tracks)
     }
 
-    /// Days of the month that have passed, and its length.
-    private static func progress(_ local: LocalMoment) -> (passed: Double, length: Double) {
-        let date = CivilDate(daysSince1970: Int64(local.day))
-        let next = CivilDate(year: date.month == 12 ? date.year + 1 : date.year, month: date.month % 12 + 1, day: 1)
-        let first = CivilDate(year: date.year, month: date.month, day: 1)
-        let length = Double(next.daysSince1970 - first.daysSince1970)
-        return (Double(date.day - 1) + Double(local.minute) / 1440, length)
+    private struct Today {
+        let day: Int
+        /// Rises by one each month, also from December to January.
+        let month: Int
+        /// Days of the month before this one, and its length.
+        let before: Double
+        let length: Double
+
+        init(_ local: LocalMoment) {
+            let date = CivilDate(daysSince1970: Int64(local.day))
+            let first = CivilDate(year: date.year, month: date.month, day: 1)
+            let next = CivilDate(year: date.month == 12 ? date.year + 1 : date.year, month: date.month % 12 + 1, day: 1)
+            day = local.day
+            month = date.year * 12 + date.month - 1
+            before = Double(date.day - 1)
+            length = Double(next.daysSince1970 - first.daysSince1970)
+        }
     }
 
     private func judge(_ passed: Double, _ length: Double, _ tracks: inout Tracks) {

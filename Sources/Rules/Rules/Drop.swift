@@ -16,7 +16,8 @@ struct Drop: Rule {
 
     static let description = RuleDescription(
         type: "drop", title: "Unusually low consumption",
-        what: "In a whole hour less than 10 % of the usual import was drawn, and half of what the quietest days need.",
+        what:
+            "In a whole hour less than 10 % of the usual import was drawn, and less than half of what the quietest days need.",
         why: "A freezer, a heating or a machine may have failed, or a fuse has tripped.",
         action: "Look whether everything runs that should. Days with export are not judged.",
         parameters: [below, floor, hysteresis, samples, severity, clearFor, cooldown], make: { Drop($0) })

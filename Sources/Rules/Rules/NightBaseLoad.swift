@@ -47,8 +47,8 @@ struct NightBaseLoad: Rule {
         limit = context[Self.above]
         share = context[Self.share] / 100
         floor = context[Self.floor]
-        from = Int(context[Self.from])
-        to = Int(context[Self.to])
+        from = context.count(Self.from)
+        to = context.count(Self.to)
         ladder = Ladder(
             .above, [context.level(context.severity(Self.severity, or: .medium))], hysteresis: 0, clearFor: 0,
             cooldown: context.milliseconds(Self.cooldown), unit: .watt)

@@ -35,8 +35,10 @@ struct Overload: Rule {
         needs: [.value(above, hint: "limits.contracted_power")], make: { Overload($0) })
 
     private let ladder: Ladder
+    private let hasGenerator: Bool
 
     init(_ context: RuleContext) {
+        hasGenerator = context.limits.hasGenerator == true
         let samples = context.count(Self.samples)
         ladder = Ladder(
             .above,
@@ -51,7 +53,8 @@ struct Overload: Rule {
     }
 
     mutating func observe(_ sample: Sample, _ tracks: inout Tracks) {
-        guard let power = sample.apparentPower else { return }
+        // A list that carries no active power does not say in which direction the apparent one flows.
+        guard let power = sample.apparentPower, sample.power != nil || !hasGenerator else { return }
         tracks.judge(power, by: ladder) {
             "Up to \($0.measured) were drawn, with a limit of \($0.limit). Switch off or postpone large loads."
         }

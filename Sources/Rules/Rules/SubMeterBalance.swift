@@ -24,7 +24,7 @@ public struct BalanceRule: Sendable {
         make: { _ in nil })
 
     /// A meter that has not been heard for so many periods spoils the comparison.
-    private static let patience: Int64 = 24
+    private static let patience: Int64 = 72
 
     /// What is known of one meter.
     private struct Counter {
@@ -46,8 +46,9 @@ public struct BalanceRule: Sendable {
     private var counters: [String: Counter] = [:]
     private var openedAt: Int64?
     private var closesAt: Int64?
-    private var lastMilliseconds: Int64 = 0
-    private var unsettled: EngineState?
+    private var stopwatch = Stopwatch()
+    /// What a restart left to do at the first event.
+    private var unsettled: (state: EngineState, orphans: [Anomaly])?
 
     /// - Parameters:
     ///   - main: the id of the meter in front.
@@ -76,8 +77,12 @@ public struct BalanceRule: Sendable {
         high = ladder(.above, Self.above)
         tracks = Tracks(meter: main, descriptions: [description], ids: ids)
         if let state {
-            _ = tracks.restore(state)
-            unsettled = state
+            unsettled = (state, tracks.restore(state))
+            // Switched off: what is open belongs to no rule any more.
+            if !isActive {
+                unsettled = (state, tracks.open)
+                tracks = Tracks(meter: main, descriptions: [description], ids: ids)
+            }
         }
     }
 
@@ -93,7 +98,7 @@ public struct BalanceRule: Sendable {
     ) -> [AnomalyChange] {
         guard isActive, meter == main || subs.contains(meter) else { return [] }
         begin(now, wall, seq: meter == main ? seq : nil)
-        pass(meter, lastMilliseconds, activeImport.double)
+        pass(meter, stopwatch.milliseconds, activeImport.double)
         compare()
         return tracks.end()
     }
@@ -107,7 +112,7 @@ public struct BalanceRule: Sendable {
 
     /// See `AnomalyEngine.ignore`.
     public mutating func ignore(id: String, reason: String?, until: Timestamp?, wall: Timestamp) -> AnomalyChange? {
-        begin(.milliseconds(lastMilliseconds), wall)
+        begin(.milliseconds(stopwatch.milliseconds), wall)
         _ = tracks.ignore(
             id: id, reason: reason.map { String($0.prefix(AnomalyEngine.longestReason)) }, until: until)
         return tracks.end().first { $0.anomaly.id == id }
@@ -115,14 +120,14 @@ public struct BalanceRule: Sendable {
 
     /// See `AnomalyEngine.resolve`.
     public mutating func resolve(id: String, wall: Timestamp) -> AnomalyChange? {
-        begin(.milliseconds(lastMilliseconds), wall)
+        begin(.milliseconds(stopwatch.milliseconds), wall)
         _ = tracks.resolve(id: id, cooldown: cooldownTime)
         return tracks.end().first { $0.anomaly.id == id }
     }
 
     /// What must survive a restart. A period that has begun begins anew.
     public var stored: [UInt8] {
-        if let unsettled { return unsettled.bytes }
+        if let unsettled { return unsettled.state.bytes }
         var writer = JSONWriter()
         writer.object { writer in
             writer.member("version", EngineState.version)
@@ -134,12 +139,13 @@ public struct BalanceRule: Sendable {
     // MARK: Periods
 
     private mutating func begin(_ now: Duration, _ wall: Timestamp, seq: Int64? = nil) {
-        lastMilliseconds = max(lastMilliseconds, now.wholeMilliseconds)
-        tracks.begin(Moment(milliseconds: lastMilliseconds, wall: wall), seq: seq)
+        stopwatch.advance(to: now)
+        tracks.begin(Moment(milliseconds: stopwatch.milliseconds, wall: wall), seq: seq)
         tracks.turn(to: 0)
-        guard let unsettled else { return }
-        self.unsettled = nil
-        tracks.restoreSilences(unsettled)
+        guard let (state, orphans) = unsettled else { return }
+        unsettled = nil
+        tracks.restoreSilences(state)
+        for anomaly in orphans { tracks.abandon(anomaly) }
     }
 
     /// Notes the energies of a meter at the ends of the period, between its readings before and after.
@@ -163,7 +169,7 @@ public struct BalanceRule: Sendable {
     }
 
     private mutating func restart() {
-        openedAt = lastMilliseconds
+        openedAt = stopwatch.milliseconds
         closesAt = nil
         for meter in counters.keys {
             counters[meter]?.opening = nil
@@ -174,8 +180,8 @@ public struct BalanceRule: Sendable {
     private mutating func compare() {
         guard let openedAt else { return restart() }
         // One meter that is away must not stretch a period for ever.
-        if lastMilliseconds - openedAt > Self.patience * length { return restart() }
-        if closesAt == nil, deltas(to: \.opening) != nil { closesAt = max(openedAt + length, lastMilliseconds) }
+        if stopwatch.milliseconds - openedAt > Self.patience * length { return restart() }
+        if closesAt == nil, deltas(to: \.opening) != nil { closesAt = max(openedAt + length, stopwatch.milliseconds) }
         guard let openings = deltas(to: \.opening), let closings = deltas(to: \.closing) else { return }
         judge(main: closings.main - openings.main, subs: closings.subs - openings.subs)
         restart()

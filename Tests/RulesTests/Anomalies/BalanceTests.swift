@@ -55,6 +55,18 @@ struct BalanceTests {
         #expect(changes.first?.anomaly.id == id)
     }
 
+    @Test("switched off, it closes what was open")
+    func switchedOff() {
+        var rule = BalanceRule(main: "main", subs: ["a", "b"])
+        let id = play(&rule, hours: 3, share: 0.9).first?.anomaly.id
+        rule = BalanceRule(
+            main: "main", subs: ["a", "b"], settings: RuleSettings(["sub_meter_balance": .init(isEnabled: false)]),
+            state: EngineState(rule.stored))
+        let changes = rule.tick(at: .seconds(1), wall: Timestamp(milliseconds: 1_700_100_000_000))
+        #expect(changes.map(\.anomaly.id) == [id])
+        #expect(changes.map(\.kind) == [.resolved])
+    }
+
     @Test("a sub-meter that is silent, and hours with little energy, are not compared")
     func silent() {
         var rule = BalanceRule(main: "main", subs: ["a", "b", "c"])

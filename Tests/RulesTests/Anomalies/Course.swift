@@ -65,7 +65,7 @@ extension Course {
     private static let power: [Course] = [
         Course(
             type: "overload", severity: .high, bad: { $0[.activePower] = 9300 }, edge: { $0[.activePower] = 7900 },
-            missing: { $0.drop(.activePower, .currentL1, .currentL2, .currentL3) }, notBefore: .seconds(60),
+            missing: { $0.drop(.activePower) }, notBefore: .seconds(60),
             within: .seconds(80), clearsWithin: .seconds(80)),
         Course(
             type: "fuse", phase: .l1, severity: .medium, bad: { $0[.currentL1] = 26 }, edge: { $0[.currentL1] = 24.5 },

@@ -24,6 +24,23 @@ struct RuleTests {
         #expect(last?.readings.count == 2)
     }
 
+    @Test("panels on one phase and an oven on another are no overload")
+    func directions() {
+        var stage = Stage(limits: InstallationLimits(contractedPower: 9000, phases: 3, hasGenerator: true))
+        for step in 0..<400 {
+            stage.show(after: .seconds(5)) {
+                $0.setCurrents(22, 20, 2)
+                $0[.activePower] = 300
+                // A second list without the active power does not say where the apparent one goes.
+                if step % 3 == 0 {
+                    $0[.apparentPower] = 9800
+                    $0.drop(.activePower)
+                }
+            }
+        }
+        #expect(stage.log(of: "overload") == [])
+    }
+
     @Test("a peak that rises all the time is told at most once a minute")
     func updates() {
         var stage = Stage()
