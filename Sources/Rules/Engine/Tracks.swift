@@ -21,6 +21,8 @@ struct Tracks: Sendable {
         var since: InlineArray<3, Int64?> = [nil, nil, nil]
         var counts: InlineArray<3, Int32> = [0, 0, 0]
         var side = Ladder.Side.above
+        /// The worst value since the mildest level holds; not a number while it does not.
+        var worst = Double.nan
         var clearSince: Int64?
         var cooldownUntil: Int64?
         /// Whether a person asked for silence until then, although the anomaly that it was about is over.
@@ -29,6 +31,7 @@ struct Tracks: Sendable {
         mutating func restart() {
             since = [nil, nil, nil]
             counts = [0, 0, 0]
+            worst = .nan
             clearSince = nil
         }
     }
@@ -134,6 +137,7 @@ struct Tracks: Sendable {
         if tracks[index].side != ladder.side {
             tracks[index].since = [nil, nil, nil]
             tracks[index].counts = [0, 0, 0]
+            tracks[index].worst = .nan
             tracks[index].side = ladder.side
         }
         var reached: Ladder.Level?
@@ -153,6 +157,9 @@ struct Tracks: Sendable {
             if moment.milliseconds - since >= level.hold, count >= level.samples { reached = level }
         }
         watches[index].isBusy = isBusy
+        let worst = tracks[index].worst
+        let isWorst = worst.isNaN || ladder.badness(value) > ladder.badness(worst)
+        tracks[index].worst = !isBusy ? .nan : isWorst ? value : worst
         return reached
     }
 
@@ -163,7 +170,8 @@ struct Tracks: Sendable {
         if let until = tracks[index].cooldownUntil, moment.milliseconds < until { return }
         if let until = tracks[index].mutedUntil, moment.wall < until { return }
         let description = descriptions[rule]
-        let finding = Self.finding(level, value, description.isPerPhase ? phase : nil, ladder)
+        let worst = ladder.isMeasured ? tracks[index].worst : value
+        let finding = Self.finding(level, worst, description.isPerPhase ? phase : nil, ladder)
         let anomaly = Anomaly(
             id: ids.next(at: moment.wall), meter: meter, type: description.type, phase: finding.phase,
             severity: level.severity, title: description.title, text: describe(finding), measured: finding.value,
@@ -173,7 +181,7 @@ struct Tracks: Sendable {
         tracks[index].clearSince = nil
         tracks[index].cooldownUntil = nil
         tracks[index].mutedUntil = nil
-        episodes[index] = Episode(anomaly: anomaly, badness: ladder.badness(value), toldAt: moment.milliseconds)
+        episodes[index] = Episode(anomaly: anomaly, badness: ladder.badness(worst), toldAt: moment.milliseconds)
         changes.append(AnomalyChange(.opened, anomaly))
     }
 

@@ -25,13 +25,13 @@ struct BadLink: Rule {
     /// What noise does to a frame; a wrong key is something else.
     private static let damages: Set<String> = ["checksum", "truncated", "framing", "malformed", "limit"]
 
-    private let ladder: Ladder
     private let length: Int64
     private let samples: Int
     private let leastDamaged: Int
     private var start: Int64?
     private var good = 0
     private var bad = 0
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         length = context.milliseconds(Self.hold)

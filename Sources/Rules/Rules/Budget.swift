@@ -21,7 +21,6 @@ struct Budget: Rule {
     /// A projection from fewer days says nothing.
     private static let leastDays = 7.0
 
-    private let ladder: Ladder
     private let energy: Double
     private let warnAt: Double
 
@@ -33,6 +32,7 @@ struct Budget: Rule {
     private var used = 0.0
     private var counter: Double?
     private var epoch: Int?
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         energy = context[Self.energy]

@@ -18,7 +18,6 @@ struct ContinuousFlow: Rule {
             "Close all taps and watch the meter. At the smell of gas leave the house and call the gas emergency line.",
         parameters: [hold, pause, severity, clearFor, cooldown], make: { ContinuousFlow($0) })
 
-    private let ladder: Ladder
     private let hold: Int64
     private let pause: Int64
 
@@ -29,6 +28,7 @@ struct ContinuousFlow: Rule {
     /// For how long the counter has stood still, and for how long it did not do so for a whole pause, in milliseconds.
     private var standing: Int64 = 0
     private var flowing: Int64 = 0
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         hold = context.milliseconds(Self.hold)

@@ -23,8 +23,8 @@ struct CurrentUnbalance: Rule {
         parameters: [above, hold, floor, hysteresis, samples, severity, clearFor, cooldown],
         needs: [.value(floor, hint: "limits.fuse")], make: { CurrentUnbalance($0) })
 
-    private let ladder: Ladder
     private let floor: Double
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         floor = context[Self.floor]

@@ -19,12 +19,12 @@ struct Decryption: Rule {
 
     private static let failures: Set<String> = ["decryption", "authentication", "key-missing"]
 
-    private let ladder: Ladder
     private let samples: Int
     private let window: Int64
     private var start: Int64?
     private var good = 0
     private var failed = 0
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         samples = context.count(Self.samples)

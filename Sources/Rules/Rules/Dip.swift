@@ -20,8 +20,8 @@ struct Dip: Rule {
         parameters: [below, belowHigh, samples, hold, hysteresis, clearFor, cooldown], isPerPhase: true,
         make: { Dip($0) })
 
-    private let ladder: Ladder
     private let nominal: Double
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         nominal = Nominal.voltage(context.limits)

@@ -22,8 +22,8 @@ struct Drop: Rule {
         action: "Look whether everything runs that should. Days with export are not judged.",
         parameters: [below, floor, hysteresis, samples, severity, clearFor, cooldown], make: { Drop($0) })
 
-    private let ladder: Ladder
     private let floor: Double
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         floor = context[Self.floor]

@@ -29,9 +29,9 @@ struct Frequency: Rule {
             above, below, hold, aboveCritical, belowCritical, hysteresis, samples, clearFor, cooldown,
         ], make: { Frequency($0) })
 
+    private let middle: Double
     private let high: Ladder
     private let low: Ladder
-    private let middle: Double
 
     init(_ context: RuleContext) {
         func ladder(_ side: Ladder.Side, _ outer: RuleParameter, _ inner: RuleParameter) -> Ladder {

@@ -33,7 +33,6 @@ struct Fuse: Rule {
             above, hold, high, holdHigh, critical, holdCritical, hysteresis, samples, clearFor, cooldown,
         ],
         isPerPhase: true, needs: [.value(above, hint: "limits.fuse")], make: { Fuse($0) })
-
     private let ladder: Ladder
 
     init(_ context: RuleContext) {

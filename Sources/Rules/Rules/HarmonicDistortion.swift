@@ -19,8 +19,8 @@ struct HarmonicDistortion: Rule {
         action: "Look for large electronic loads (drives, chargers, old inverters); ask the grid operator.",
         parameters: [above, hold, hysteresis, samples, severity, clearFor, cooldown], make: { HarmonicDistortion($0) })
 
-    private let ladder: Ladder
     private var mean: WindowMean
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         ladder = Ladder(

@@ -19,7 +19,6 @@ struct MeterClock: Rule {
         action:
             "A difference of an hour is a wrong `time_zone` or daylight saving; else tell the operator of the meter.",
         parameters: [above, aboveMedium, hold, samples, clearFor, cooldown], make: { MeterClock($0) })
-
     private let ladder: Ladder
 
     init(_ context: RuleContext) {

@@ -18,9 +18,9 @@ struct MeterError: Rule {
     /// Counts of openings and of magnetic fields that are remembered: more than any meter has.
     private static let rememberedCounts = 16
 
-    private let ladder: Ladder
     /// By value group E of 96.20.
     private var counts: [UInt8: FixedDecimal] = [:]
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         let samples = context.count(Self.samples)

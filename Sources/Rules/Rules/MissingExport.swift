@@ -21,7 +21,6 @@ struct MissingExport: Rule {
     /// What must have been seen of a day, in milliseconds: three quarters.
     private static let leastCoverage: Int64 = 64_800_000
 
-    private let ladder: Ladder
     private let days: Int
     private let floor: Double
 
@@ -31,6 +30,7 @@ struct MissingExport: Rule {
     private var export: Double?
     private var exportDays = 0
     private var emptyDays = 0
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         days = context.count(Self.days)

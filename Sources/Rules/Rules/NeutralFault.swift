@@ -21,11 +21,11 @@ struct NeutralFault: Rule {
         parameters: [above, below, samples, hold, hysteresis, severity, clearFor, cooldown],
         make: { NeutralFault($0) })
 
-    private let ladder: Ladder
     private let above: Double
     private let below: Double
     private let hysteresis: Double
     private let dead: Double
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         let nominal = Nominal.voltage(context.limits)

@@ -28,7 +28,6 @@ struct NightBaseLoad: Rule {
     private static let leastCoverage = 0.75
     private static let windowLength: Int64 = 600_000
 
-    private var ladder: Ladder
     private let limit: Double
     private let share: Double
     private let floor: Double
@@ -42,6 +41,7 @@ struct NightBaseLoad: Rule {
     private var mean = WindowMean(length: windowLength, samples: 1)
     /// The lowest power of the last nights, in W, the oldest first.
     private var history: [Int32] = []
+    private var ladder: Ladder
 
     init(_ context: RuleContext) {
         limit = context[Self.above]

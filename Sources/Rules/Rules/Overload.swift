@@ -34,8 +34,8 @@ struct Overload: Rule {
         ],
         needs: [.value(above, hint: "limits.contracted_power")], make: { Overload($0) })
 
-    private let ladder: Ladder
     private let hasGenerator: Bool
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         hasGenerator = context.limits.hasGenerator == true

@@ -24,11 +24,11 @@ struct Peak: Rule {
         action: "Find what runs; ignore it if it is wanted. What becomes usual is no longer reported.",
         parameters: [share, floor, margin, hold, hysteresis, samples, severity, clearFor, cooldown], make: { Peak($0) })
 
-    private var ladder: Ladder
     private let share: Double
     private let floor: Double
     private let margin: Double
     private let back: Double
+    private var ladder: Ladder
 
     init(_ context: RuleContext) {
         share = context[Self.share] / 100

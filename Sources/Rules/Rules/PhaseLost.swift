@@ -21,8 +21,8 @@ struct PhaseLost: Rule {
         parameters: [below, samples, hold, hysteresis, severity, clearFor, cooldown], isPerPhase: true,
         make: { PhaseLost($0) })
 
-    private let ladder: Ladder
     private let nominal: Double
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         nominal = Nominal.voltage(context.limits)

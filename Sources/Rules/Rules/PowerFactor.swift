@@ -24,8 +24,8 @@ struct PowerFactor: Rule {
         action: "Find the motor or ballast that runs at that time; a workshop wants a compensation.",
         parameters: [below, hold, floor, hysteresis, samples, severity, clearFor, cooldown], make: { PowerFactor($0) })
 
-    private let ladder: Ladder
     private let floor: Double
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         floor = context[Self.floor]

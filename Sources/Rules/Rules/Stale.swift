@@ -20,7 +20,6 @@ struct Stale: Rule {
     /// What is expected of a meter about which nothing is known yet, in milliseconds.
     private static let unknownInterval: Int64 = 900_000
 
-    private let ladder: Ladder
     private let intervals: Double
     private let least: Int64
     private let critical: Int64
@@ -28,6 +27,7 @@ struct Stale: Rule {
     private var cadence = Cadence()
     /// When it was heard last, or when waiting began.
     private var since: Int64?
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         intervals = context[Self.intervals]

@@ -19,7 +19,6 @@ struct Swell: Rule {
         action: "Unplug what is sensitive and tell the grid operator; with a generator, check its inverter.",
         parameters: [above, aboveHigh, samples, hold, hysteresis, clearFor, cooldown], isPerPhase: true,
         make: { Swell($0) })
-
     private let ladder: Ladder
 
     init(_ context: RuleContext) {

@@ -18,7 +18,6 @@ struct UnexpectedExport: Rule {
         action: "State the generator in the configuration, or have the wiring of the meter checked.",
         parameters: [above, hold, samples, severity, clearFor, cooldown], needs: [.generator(false)],
         make: { UnexpectedExport($0) })
-
     private let ladder: Ladder
 
     init(_ context: RuleContext) {

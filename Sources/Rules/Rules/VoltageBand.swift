@@ -21,10 +21,10 @@ struct VoltageBand: Rule {
         parameters: [above, below, belowHigh, hold, hysteresis, samples, clearFor, cooldown], isPerPhase: true,
         make: { VoltageBand($0) })
 
-    private let high: Ladder
-    private let low: Ladder
     private let nominal: Double
     private var means: Phases<WindowMean>
+    private let high: Ladder
+    private let low: Ladder
 
     init(_ context: RuleContext) {
         nominal = Nominal.voltage(context.limits)

@@ -19,9 +19,9 @@ struct VoltageUnbalance: Rule {
         action: "Spread single-phase loads over the phases; if that does not help, ask the grid operator.",
         parameters: [above, hold, hysteresis, samples, severity, clearFor, cooldown], make: { VoltageUnbalance($0) })
 
-    private let ladder: Ladder
     private let dead: Double
     private var mean: WindowMean
+    private let ladder: Ladder
 
     init(_ context: RuleContext) {
         dead = Nominal.voltage(context.limits) * Voltage.aliveShare

@@ -24,6 +24,17 @@ struct RuleTests {
         #expect(last?.readings.count == 2)
     }
 
+    @Test("the worst value is told also where it came before the anomaly was certain")
+    func worst() {
+        var stage = Stage()
+        stage.play(for: .minutes(5), every: .seconds(10)) { $0[.currentL1] = 26 }
+        stage.show(after: .seconds(10)) { $0[.currentL1] = 31 }
+        stage.play(for: .minutes(6), every: .seconds(10)) { $0[.currentL1] = 26 }
+        let opened = stage.changes.first { $0.anomaly.type == "fuse" }?.anomaly
+        #expect(opened?.measured == 31)
+        #expect(opened?.text.hasPrefix("Up to 31 A flowed on L1, with a limit of 25 A.") == true)
+    }
+
     @Test("panels on one phase and an oven on another are no overload")
     func directions() {
         var stage = Stage(limits: InstallationLimits(contractedPower: 9000, phases: 3, hasGenerator: true))
