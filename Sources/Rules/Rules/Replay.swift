@@ -20,7 +20,7 @@ struct Replay: Rule {
 
     init(_ context: RuleContext) {
         issues = IssueWatch(
-            ["invocation-counter", "unprotected", "wrong-serial"], context,
+            ["invocation-counter", "unprotected", "wrong-serial", "meter-changed"], context,
             severity: context.severity(Self.severity, or: .high), samples: Self.samples, clearFor: Self.clearFor,
             cooldown: Self.cooldown)
     }
