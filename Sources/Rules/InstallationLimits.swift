@@ -9,15 +9,18 @@ public struct InstallationLimits: Sendable, Hashable {
     public var phases: Int?
     /// In V, phase to neutral.
     public var nominalVoltage: FixedDecimal?
+    /// Whether something behind the meter can feed power into the grid; nil where nobody said so.
+    public var hasGenerator: Bool?
 
     public init(
         contractedPower: FixedDecimal? = nil, fuse: FixedDecimal? = nil, phases: Int? = nil,
-        nominalVoltage: FixedDecimal? = nil
+        nominalVoltage: FixedDecimal? = nil, hasGenerator: Bool? = nil
     ) {
         self.contractedPower = contractedPower
         self.fuse = fuse
         self.phases = phases
         self.nominalVoltage = nominalVoltage
+        self.hasGenerator = hasGenerator
     }
 
     /// The largest power that the stated limits allow, in VA; nil where none is stated.
