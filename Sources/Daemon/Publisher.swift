@@ -214,14 +214,14 @@ final class Publisher: Service {
         _ position: Int64, _ meter: String, _ error: PublishError, isFinal: Bool, _ queue: inout PublishQueue?,
         _ sink: AsyncStream<Event>.Continuation
     ) {
-        guard let entry = queue?.entry(at: position, of: meter) else { return }
+        let entry = queue?.entry(at: position, of: meter)
         let refusals = queue?.refused(position, of: meter)
         state.withLock {
             $0.refused += 1
             $0.lastError = error.description
             $0.apart[meter] = error.description
         }
-        guard let refusals else { return }
+        guard let entry, let refusals else { return }
         if !isFinal, refusals > Self.patience, entry.reading != nil {
             queue?.giveUp(position, of: meter)
             countAside(error, entry)

@@ -176,7 +176,7 @@ struct IntakeTests {
         try await withBench(P1.meter) { bench in
             await bench.accept(try P1.telegram(P1.house()))
             let registers = try #require(try await bench.readings("main").first?["registers"])
-            #expect(registers["0-0:1.0.0*255"]?["value"]?.string?.hasPrefix("2026-01-15T12:51:00") == true)
+            #expect(registers["0-0:1.0.0*255"]?["value"]?.string?.hasPrefix("2026-01-15T12:35:00") == true)
         }
     }
 }

@@ -230,7 +230,7 @@ struct PayloadTests {
                 "link_error":null}],\
                 "journal":{"readings":4711,"backlog":3,"oldest_waiting":"2026-01-15T11:34:56.120Z","bytes":4096,\
                 "given_up":0,"error":null},\
-                "broker":{"acknowledged":4708,"refused":1,"set_aside":0,"subscriber":null,"error":"no"}}
+                "broker":{"acknowledged":4708,"refused":1,"set_aside":0,"connected":true,"subscriber":null,"error":"no"}}
                 """)
     }
 }
