@@ -63,7 +63,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Configuration",
-            dependencies: ["OBIS", "Wire", "IEC62056", "MBus", "Metering", yams],
+            dependencies: ["OBIS", "Wire", "IEC62056", "MBus", "Metering", "Rules", yams],
             // The shipped profiles are part of the program: it needs no file of its own to start.
             resources: [.embedInCode("Profiles")],
             swiftSettings: strict),
@@ -91,7 +91,7 @@ let package = Package(
         .executableTarget(
             name: "obisd",
             dependencies: [
-                "OBIS", "Wire", "IEC62056", "MBus", "Metering", "Configuration", "Transport", "Journal", "MQTT",
+                "OBIS", "Wire", "IEC62056", "MBus", "Metering", "Configuration", "Transport", "Rules", "Journal", "MQTT",
                 "MeterSimulator",
                 "Daemon", arguments, log, lifecycle,
             ],

@@ -1,5 +1,6 @@
 public import Metering
 public import OBIS
+public import Rules
 public import Wire
 
 import struct Foundation.TimeZone
@@ -34,6 +35,10 @@ public struct Meter: Sendable, Equatable {
     /// Of each window of this length only the last reading is journaled; nil: every reading is.
     public var recordsEvery: Duration?
     public var limits: MeterLimits
+    /// What is said about the rules that find anomalies.
+    public var rules: RuleSettings
+    /// What the totals begin with beside the counters, in the units of the fields.
+    public var offsets: [NamedField: FixedDecimal]
     /// Devices behind this meter that are meters of their own in topics.
     public var subMeters: [SubMeter]
 
@@ -45,7 +50,8 @@ public struct Meter: Sendable, Equatable {
         bus: String? = nil, settings: ProtocolSettings = ProtocolSettings(), timeZone: ClockZone? = nil,
         usesMeterClock: Bool = true,
         serial: String? = nil, interval: Duration? = nil, isAligned: Bool = false, times: [TimeOfDay] = [],
-        recordsEvery: Duration? = nil, limits: MeterLimits = MeterLimits(), subMeters: [SubMeter] = []
+        recordsEvery: Duration? = nil, limits: MeterLimits = MeterLimits(), rules: RuleSettings = RuleSettings(),
+        offsets: [NamedField: FixedDecimal] = [:], subMeters: [SubMeter] = []
     ) {
         self.id = id
         self.name = name
@@ -62,6 +68,8 @@ public struct Meter: Sendable, Equatable {
         self.times = times
         self.recordsEvery = recordsEvery
         self.limits = limits
+        self.rules = rules
+        self.offsets = offsets
         self.subMeters = subMeters
     }
 }
@@ -122,15 +130,18 @@ public struct MeterLimits: Sendable, Hashable {
     public var phases: Int?
     /// Phase to neutral, in volt.
     public var nominalVoltage: FixedDecimal?
+    /// Whether something behind the meter can feed power into the grid; nil where nothing is said.
+    public var hasGenerator: Bool?
 
     public init(
         contractedPower: Power? = nil, fuse: FixedDecimal? = nil, phases: Int? = nil,
-        nominalVoltage: FixedDecimal? = nil
+        nominalVoltage: FixedDecimal? = nil, hasGenerator: Bool? = nil
     ) {
         self.contractedPower = contractedPower
         self.fuse = fuse
         self.phases = phases
         self.nominalVoltage = nominalVoltage
+        self.hasGenerator = hasGenerator
     }
 }
 

@@ -1,6 +1,7 @@
 import IEC62056
 import Metering
 import OBIS
+import Rules
 import Wire
 
 import struct Foundation.TimeZone
@@ -8,10 +9,10 @@ import struct Foundation.TimeZone
 extension ConfigurationReading {
     private static let commonKeys = [
         "id", "name", "enabled", "protocol", "transport", "bus", "time_zone", "meter_clock", "serial", "interval",
-        "align", "at", "record", "limits",
+        "align", "at", "record", "limits", "anomalies", "offset",
     ]
     private static let laterKeys: Set<String> = [
-        "anomalies", "client", "server", "security", "registers", "offset",
+        "client", "server", "security", "registers",
     ]
     /// Protocols of later versions, so that their names are not taken for a slip of the finger.
     private static let laterProtocols = ["dlms-client"]
@@ -50,6 +51,8 @@ extension ConfigurationReading {
         let recordsEvery = section["record"].flatMap(record)
         let subMeters = section["sub_meters"].flatMap(subMeters) ?? []
         let limits = section["limits"].flatMap(limits) ?? MeterLimits()
+        let rules = section["anomalies"].map { self.rules($0, limits) } ?? RuleSettings()
+        let offsets = section["offset"].map { self.offsets($0) } ?? [:]
         let name = section["name"]?.label(atMost: 255)
         let serial = section["serial"]?.label(atMost: 64)
 
@@ -58,7 +61,7 @@ extension ConfigurationReading {
             id: id, name: name, isEnabled: isEnabled, protocolName: meterProtocol.name, endpoint: endpoint,
             bus: bus?.id, settings: settings, timeZone: clock.zone, usesMeterClock: clock.isUsed, serial: serial,
             interval: schedule.interval, isAligned: schedule.isAligned, times: schedule.times,
-            recordsEvery: recordsEvery, limits: limits, subMeters: subMeters)
+            recordsEvery: recordsEvery, limits: limits, rules: rules, offsets: offsets, subMeters: subMeters)
     }
 
     private func transport(_ section: Section, _ line: LineSettings) -> Endpoint? {
@@ -319,13 +322,14 @@ extension ConfigurationReading {
     // MARK: Limits
 
     private func limits(_ value: Value) -> MeterLimits? {
-        let keys = ["contracted_power", "fuse", "phases", "nominal_voltage"]
+        let keys = ["contracted_power", "fuse", "phases", "nominal_voltage", "generator"]
         guard let section = value.section("limits", keys: keys) else { return nil }
         return MeterLimits(
             contractedPower: section["contracted_power"].flatMap(power),
             fuse: section["fuse"]?.quantity(in: [.ampere], example: "25 A"),
             phases: section["phases"]?.integer("number of phases", in: 1...3),
-            nominalVoltage: section["nominal_voltage"]?.quantity(in: [.volt], example: "230 V"))
+            nominalVoltage: section["nominal_voltage"]?.quantity(in: [.volt], example: "230 V"),
+            hasGenerator: section["generator"].flatMap { $0.bool() })
     }
 
     private func power(_ value: Value) -> MeterLimits.Power? {

@@ -38,13 +38,7 @@ public struct DaemonService: Sendable {
             live: backbone.live, pipelines: readers.flatMap(\.intake.pipelines), clock: clock, startedAt: clock.now)
         let control = ControlServer(
             socket: ControlSocket(journal: configuration.journal.path),
-            answer: { request in
-                switch request.verb {
-                case .status:
-                    let info = await overseer.info()
-                    return ControlAnswer.done { json in json.member("status") { info.write(to: &$0) } }
-                }
-            }, logger: logger)
+            answer: ControlDesk(overseer: overseer, pipelines: overseer.pipelines).answer, logger: logger)
         let manager = ServiceManager()
         logger.notice(
             "obisd \(Self.version) reads \(readers.count) \(readers.count == 1 ? "meter" : "meters").",

@@ -46,6 +46,12 @@ actor MeterPipeline {
     private var fingerprint: [UInt8]?
     private var hasHeard = false
 
+    /// Nil where what is read is not live.
+    private var anomalies: AnomalyDesk?
+    private var summaries: SummaryDesk?
+    /// Whether what was kept before a restart is known: not while the journal cannot be opened.
+    private var isRestored: Bool
+
     static let stateKey = "validator"
     static let fingerprintKey = "fingerprint"
 
@@ -68,13 +74,22 @@ actor MeterPipeline {
         state = LiveState(mapping: mapping)
         availability = Availability(
             interval: meter.interval ?? Schedule.longestPause(of: meter.times.map(\.minutesSinceMidnight)))
+        isRestored = source != .live || journal.stream != nil
         fingerprint = await Self.stored(Self.fingerprintKey, of: meter, source, journal)
         let known = await Self.stored(Self.stateKey, of: meter, source, journal).flatMap(ValidatorState.init(stored:))
         validator = Validator(
             limits: InstallationLimits(meter.limits), serial: meter.serial, protection: DemandedProtection(of: meter),
-            state: known ?? ValidatorState())
+            startOffsets: meter.offsets, state: known ?? ValidatorState())
         stateEpoch = known?.epoch ?? 1
-        if source == .live { live.set(topics.availability(meter.id), "offline") }
+        guard source == .live else { return }
+        live.set(topics.availability(meter.id), "offline")
+        let calendar = ZonedCalendar(zone: meter.timeZone)
+        anomalies = AnomalyDesk(
+            meter: meter, node: node, topics: topics, journal: journal, live: live, calendar: calendar,
+            state: await Self.stored(AnomalyDesk.stateKey, of: meter, source, journal), logger: logger)
+        summaries = SummaryDesk(
+            meter: meter, node: node, topics: topics, journal: journal, live: live, calendar: calendar,
+            state: await Self.stored(SummaryDesk.stateKey, of: meter, source, journal))
     }
 
     private static func stored(
@@ -101,6 +116,7 @@ actor MeterPipeline {
         heard()
         let seq = await take(draft(of: reading))
         show(reading, seq: seq)
+        watch(reading, seq: seq)
         return !reading.issues.contains { $0.register == nil && $0.level == .error }
     }
 
@@ -128,6 +144,16 @@ actor MeterPipeline {
             logger.notice("Readings arrive again after \(silence.components.seconds) s: the meter is online.")
         }
         announceAvailability()
+    }
+
+    /// Rules and summaries see what is live only.
+    private func watch(_ reading: Reading, seq: Int64?) {
+        guard source == .live else { return }
+        let now = clock.monotonic
+        anomalies?.accepted()
+        let changes = anomalies?.observe(reading, seq: seq, at: now) ?? []
+        summaries?.note(changes)
+        summaries?.observe(reading, totals: totals.applied(to: reading.values), at: now)
     }
 
     private func show(_ reading: Reading, seq: Int64?) {
@@ -186,7 +212,7 @@ actor MeterPipeline {
     private func draft(of reading: Reading) -> ReadingDraft {
         let (node, id) = (node, meter.id)
         var values: [String: [UInt8]?] = [:]
-        if source == .live {
+        if source == .live, isRestored {
             values[Self.stateKey] = validator.state.stored
             if let fingerprint { values[Self.fingerprintKey] = fingerprint }
         }
@@ -205,6 +231,9 @@ actor MeterPipeline {
     /// Hands over what is held back: nothing comes any more.
     func end() {
         if let last = thinning?.end() { hand(last) }
+        guard isRestored else { return }
+        anomalies?.keep()
+        summaries?.keep()
     }
 
     /// Waits until what the journal was given so far is there, or cannot be.
@@ -279,10 +308,12 @@ actor MeterPipeline {
 
     func rejected(_ error: WireError) {
         figures.rejected[error.code.rawValue, default: 0] += 1
+        anomalies?.rejected(error.code.rawValue)
     }
 
     func noise(_ count: Int) {
         figures.noise += Int64(count)
+        anomalies?.noise(count)
     }
 
     func linkOpened() {
@@ -294,15 +325,54 @@ actor MeterPipeline {
     }
 
     /// Looks at the time: what was not heard of for long is unknown, and what was held back long enough is journaled.
-    func tick() {
+    func tick() async {
+        if !isRestored, journal.stream != nil { await restore() }
         if source == .live, let due = thinning?.due(at: clock.now) { hand(due) }
         let now = clock.monotonic
+        if isRestored {
+            let changes = anomalies?.tick(at: now, wall: clock.now) ?? []
+            summaries?.note(changes)
+            summaries?.tick(at: now, wall: clock.now)
+        }
         if availability.check(at: now) {
             logger.warning(
                 "No reading for \(availability.patience.components.seconds) s: the meter counts as offline.")
             announceAvailability()
         }
         if state.staleCount(now: now, fallback: availability.expected) != staleRegisters { announceState() }
+    }
+
+    /// The journal has been opened later than the meter was read: what it kept goes on.
+    private func restore() async {
+        guard let known = try? await journal.value(forKey: Self.stateKey, meter: meter.id) else {
+            isRestored = journal.lastError == nil
+            return
+        }
+        isRestored = true
+        if let known = ValidatorState(stored: known) { validator.restore(known) }
+        fingerprint = await Self.stored(Self.fingerprintKey, of: meter, source, journal) ?? fingerprint
+        anomalies?.restore(await Self.stored(AnomalyDesk.stateKey, of: meter, source, journal))
+        summaries?.restore(await Self.stored(SummaryDesk.stateKey, of: meter, source, journal))
+    }
+
+    // MARK: What people say
+
+    /// The meter was exchanged: what follows is of another one.
+    func replaced() {
+        validator.replaced()
+        guard isRestored else { return }
+        journal.set(validator.state.stored, forKey: Self.stateKey, meter: meter.id) { _ in }
+        logger.notice("The meter was exchanged, says the operator: epoch \(validator.state.epoch) begins.")
+    }
+
+    /// - Returns: false where no such anomaly is open on this meter.
+    func ignore(anomaly id: String, reason: String?, until: Timestamp?) -> Bool {
+        anomalies?.ignore(id, reason: reason, until: until, wall: clock.now) ?? false
+    }
+
+    /// - Returns: false where no such anomaly is open on this meter.
+    func resolve(anomaly id: String) -> Bool {
+        anomalies?.resolve(id, wall: clock.now) ?? false
     }
 
     var isOnline: Bool { availability.isOnline }
@@ -359,16 +429,5 @@ extension DemandedProtection {
                 ? .authenticated : meter.settings.encryptionKey != nil ? .encrypted : .none
         case .serial, .tcp, .rfc2217, .file: self = .none
         }
-    }
-}
-
-extension InstallationLimits {
-    init(_ limits: MeterLimits) {
-        // A contract in kW limits the apparent power at least as much.
-        let power = limits.contractedPower.flatMap {
-            $0.unit.convert($0.value, to: .watt) ?? $0.unit.convert($0.value, to: .voltAmpere)
-        }
-        self.init(
-            contractedPower: power, fuse: limits.fuse, phases: limits.phases, nominalVoltage: limits.nominalVoltage)
     }
 }

@@ -158,6 +158,14 @@ public final class Journal: Sendable {
         try await write(.value) { batch in try batch.append(draft, values: values) }
     }
 
+    /// Hands an event over without waiting.
+    public func append(
+        _ draft: EventDraft, values: [String: [UInt8]?] = [:],
+        finish: @escaping @Sendable (Result<JournalEvent, JournalError>) -> Void
+    ) {
+        submit(.value, { batch in try batch.append(draft, values: values) }, finish)
+    }
+
     /// Events of one kind behind a number, in their order.
     public func events(
         _ kind: String, after number: Int64, limit: Int

@@ -5,7 +5,7 @@ public enum SummaryPayload {
     /// The version of the shape: within one, keys are only added.
     public static let schema = 1
 
-    public static func json(_ summary: Summary, node: String, meter: String, stream: String) -> [UInt8] {
+    public static func json(_ summary: Summary, node: String, meter: String, stream: String?) -> [UInt8] {
         var json = JSONWriter(capacity: 1024)
         json.object { json in
             json.member("schema", schema)

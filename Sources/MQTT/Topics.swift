@@ -13,5 +13,7 @@ public struct Topics: Sendable, Hashable {
     public func state(_ meter: String) -> String { "\(root)/\(meter)/state" }
     public func availability(_ meter: String) -> String { "\(root)/\(meter)/availability" }
     public func anomaly(_ meter: String) -> String { "\(root)/\(meter)/anomaly" }
+    public func problem(_ meter: String, _ type: String) -> String { "\(root)/\(meter)/problem/\(type)" }
+    public func summary(_ meter: String, _ period: String) -> String { "\(root)/\(meter)/summary/\(period)" }
     public func gap(_ meter: String) -> String { "\(root)/\(meter)/gap" }
 }

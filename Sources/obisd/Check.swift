@@ -5,6 +5,7 @@ import Foundation
 import Logging
 import MQTT
 import OBIS
+import Rules
 import Wire
 
 struct Check: AsyncParsableCommand {
@@ -16,6 +17,9 @@ struct Check: AsyncParsableCommand {
     @Flag(name: .long, help: "Connect to the broker as well.")
     var connect = false
 
+    @Flag(name: .long, help: "Say of each meter which rules look for anomalies, and why.")
+    var explain = false
+
     func run() async throws {
         let loaded = try options.load(isService: false)
         let meters = loaded.meters.filter(\.isEnabled)
@@ -26,8 +30,18 @@ struct Check: AsyncParsableCommand {
         if !wrong.isEmpty { throw Exit.configuration }
         if !forbidden.isEmpty { throw Exit.permission }
         if connect { try await connect(to: loaded.broker) }
+        for meter in meters { explain(meter) }
         let enabled = loaded.meters.count { $0.isEnabled }
         Output.line("\(options.config): good, \(enabled) of \(loaded.meters.count) meters enabled")
+    }
+
+    private func explain(_ meter: Meter) {
+        let rules = RuleRegistry.explanations(for: InstallationLimits(meter.limits), settings: meter.rules)
+        let active = rules.count { $0.isActive }
+        guard explain else {
+            return Output.note("meter \(meter.id): \(active) of \(rules.count) rules are active (--explain lists them)")
+        }
+        for rule in rules { Output.line("meter \(meter.id): \(rule.type): \(rule.why)") }
     }
 
     /// A port that is there and may not be used. One that is not there may be plugged in later.

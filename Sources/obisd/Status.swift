@@ -114,12 +114,7 @@ private struct StatusReport {
     private var table: [String] {
         let meters = status["meters"] as? [[String: Any]] ?? []
         let rows = [["METER", "PROTOCOL", "LINE", "STATE", "LAST READING", "READINGS", "REJECTED"]] + meters.map(row)
-        // The last column ends the line.
-        let widths = rows[0].indices.dropLast().map { column in rows.map { $0[column].count }.max() ?? 0 }
-        return rows.map { row in
-            zip(row, widths + [0]).map { $0.padding(toLength: max($0.count, $1), withPad: " ", startingAt: 0) }
-                .joined(separator: "  ")
-        }
+        return rows.map { TextTable.line($0, in: rows) }
     }
 
     private func row(_ meter: [String: Any]) -> [String] {

@@ -6,12 +6,28 @@ public struct ControlRequest: Codable, Sendable, Hashable {
     public enum Verb: String, Codable, Sendable, Hashable, CaseIterable {
         /// What the daemon knows of itself.
         case status
+        /// A meter was exchanged.
+        case replaced
+        /// An anomaly is known and shall not be told of, or is over.
+        case ignore, resolve
     }
 
     public var verb: Verb
+    public var meter: String?
+    /// Of the anomaly.
+    public var id: String?
+    public var reason: String?
+    /// Milliseconds since 1970.
+    public var until: Int64?
 
-    public init(_ verb: Verb) {
+    public init(
+        _ verb: Verb, meter: String? = nil, id: String? = nil, reason: String? = nil, until: Int64? = nil
+    ) {
         self.verb = verb
+        self.meter = meter
+        self.id = id
+        self.reason = reason
+        self.until = until
     }
 
     /// As it goes over the socket.

@@ -85,6 +85,16 @@ public struct Validator: Sendable {
         state.totals.observe(reading.values, rollOvers: rollOvers)
     }
 
+    /// What was known before a restart is read later than the first telegrams came: it goes on, with the message counters
+    /// that have risen since.
+    public mutating func restore(_ known: ValidatorState) {
+        let starts = state.totals.starts
+        let counters = state.invocationCounters
+        state = known
+        state.totals.starts = starts
+        state.invocationCounters.merge(counters) { $0.highest > $1.highest ? $0 : $1 }
+    }
+
     /// The operator says that the meter was exchanged: the next reading is that of another one.
     public mutating func replaced() {
         state.beginEpoch()
