@@ -91,7 +91,8 @@ let package = Package(
         .executableTarget(
             name: "obisd",
             dependencies: [
-                "OBIS", "Wire", "IEC62056", "MBus", "Metering", "Configuration", "Transport", "Rules", "Journal", "MQTT",
+                "OBIS", "Wire", "IEC62056", "MBus", "Metering", "Configuration", "Transport", "Rules", "Journal",
+                "MQTT",
                 "MeterSimulator",
                 "Daemon", arguments, log, lifecycle,
             ],

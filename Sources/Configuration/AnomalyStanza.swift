@@ -4,7 +4,9 @@ import Rules
 /// What a meter's stanza says of rules: `anomalies: {night_base_load: {above: 300 W}, unexpected_export: off}`.
 extension ConfigurationReading {
     func rules(_ value: Value, _ limits: MeterLimits) -> RuleSettings {
-        guard let section = value.section("anomalies", keys: RuleRegistry.all.map(\.type)) else { return RuleSettings() }
+        guard let section = value.section("anomalies", keys: RuleRegistry.all.map(\.type)) else {
+            return RuleSettings()
+        }
         var settings = RuleSettings()
         for description in RuleRegistry.all {
             guard let stanza = section[description.type], let rule = rule(stanza, description) else { continue }
@@ -33,7 +35,8 @@ extension ConfigurationReading {
             value.parsed("quantity", examples: "10 \(unit.symbol)") { text in
                 Notation.quantity(text).map { .quantity($0.value, $0.unit) }
             }
-        case .duration: value.parsed("duration", examples: "10m (units: ms s m h d)", Notation.duration).map { .duration($0) }
+        case .duration:
+            value.parsed("duration", examples: "10m (units: ms s m h d)", Notation.duration).map { .duration($0) }
         case .percent: value.parsed("share", examples: "80 %", Self.percent).map { .percent($0) }
         case .number, .count: value.parsed("number", examples: "3") { FixedDecimal($0).map { .number($0) } }
         case .severity:

@@ -71,7 +71,9 @@ struct AnomalyDesk {
     // MARK: Events
 
     mutating func observe(_ reading: Reading, seq: Int64?, at now: Duration) -> [AnomalyChange] {
-        tell(engine.observe(reading, seq: seq, at: now))
+        // In two steps: what is told is what the engine knows afterwards.
+        let changes = engine.observe(reading, seq: seq, at: now)
+        return tell(changes)
     }
 
     mutating func accepted() { link.goodFrames += 1 }
@@ -83,24 +85,28 @@ struct AnomalyDesk {
     mutating func tick(at now: Duration, wall: Timestamp) -> [AnomalyChange] {
         var changes: [AnomalyChange] = []
         if link.goodFrames > 0 || !link.rejectedFrames.isEmpty || link.noiseBytes > 0 {
-            changes += tell(engine.observe(link, at: now, wall: wall))
+            changes += engine.observe(link, at: now, wall: wall)
             link = LinkObservation(goodFrames: 0, rejectedFrames: [:], noiseBytes: 0)
         }
-        changes += tell(engine.tick(at: now, wall: wall))
+        changes += engine.tick(at: now, wall: wall)
         handInWaiting()
         if lastKept.map({ now - $0 >= Self.keepInterval }) ?? true {
             if lastKept != nil { keep() }
             lastKept = now
         }
-        return changes
+        return tell(changes)
     }
 
     mutating func ignore(_ id: String, reason: String?, until: Timestamp?, wall: Timestamp) -> Bool {
-        !tell([engine.ignore(id: id, reason: reason, until: until, wall: wall)].compactMap { $0 }).isEmpty
+        guard let change = engine.ignore(id: id, reason: reason, until: until, wall: wall) else { return false }
+        _ = tell([change])
+        return true
     }
 
     mutating func resolve(_ id: String, wall: Timestamp) -> Bool {
-        !tell([engine.resolve(id: id, wall: wall)].compactMap { $0 }).isEmpty
+        guard let change = engine.resolve(id: id, wall: wall) else { return false }
+        _ = tell([change])
+        return true
     }
 
     /// Keeps what the engine knows.

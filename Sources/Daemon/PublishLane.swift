@@ -61,7 +61,8 @@ struct PublishLane {
     ///
     /// - Returns: up to where this lane has everything of it; what is under way behind that, and what is acknowledged.
     mutating func release(_ meter: String) -> (Int64, underWay: Set<Int64>, acknowledged: [Int64]) {
-        let first = underWay.first { $0.entry.meter == meter && $0.outcome != .accepted && $0.outcome != .elsewhere }?.entry.position
+        let first = underWay.first { $0.entry.meter == meter && $0.outcome != .accepted && $0.outcome != .elsewhere }?
+            .entry.position
         let position = first.map { $0 - 1 } ?? passed
         var left: Set<Int64> = []
         var done: [Int64] = []

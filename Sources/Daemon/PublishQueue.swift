@@ -138,8 +138,11 @@ struct PublishQueue {
 
     /// The broker may be asked again: all of it, or for one meter.
     mutating func release(_ meter: String? = nil) {
-        guard let meter else { return isHeld = false }
-        apart[meter]?.isResting = false
+        if let meter {
+            apart[meter]?.isResting = false
+        } else {
+            isHeld = false
+        }
     }
 
     /// A lane that has caught up is none any more.

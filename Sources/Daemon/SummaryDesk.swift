@@ -44,7 +44,8 @@ struct SummaryDesk {
     }
 
     mutating func observe(_ reading: Reading, totals: NamedValues, at now: Duration) {
-        tell(builder.observe(reading, totals: totals, at: now))
+        let closed = builder.observe(reading, totals: totals, at: now)
+        tell(closed)
     }
 
     mutating func note(_ changes: [AnomalyChange]) {
@@ -52,7 +53,8 @@ struct SummaryDesk {
     }
 
     mutating func tick(at now: Duration, wall: Timestamp) {
-        tell(builder.tick(wall, at: now))
+        let closed = builder.tick(wall, at: now)
+        tell(closed)
         guard lastKept.map({ now - $0 >= Self.keepInterval }) ?? true else { return }
         if lastKept != nil { keep() }
         lastKept = now

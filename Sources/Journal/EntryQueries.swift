@@ -79,7 +79,8 @@ extension Database {
         return (Array(entries), isCut ? entries.last?.position ?? last : last)
     }
 
-    private func readings(of id: Int64, after position: Int64, through end: Int64, limit: Int) throws -> [JournalEntry] {
+    private func readings(of id: Int64, after position: Int64, through end: Int64, limit: Int) throws -> [JournalEntry]
+    {
         let statement = try cachedStatement(
             sql: """
                 SELECT r.position, r.meter, m.name, r.seq, r.captured_at, r.checksum, r.payload

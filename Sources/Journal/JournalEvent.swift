@@ -78,7 +78,8 @@ extension Database {
         let newest = try newestEvent()
         let oldest = try Row.fetchOne(cachedStatement(sql: "SELECT number, at FROM event ORDER BY number LIMIT 1"))
         guard let oldest, try oldest.integer(0) < newest else { return false }
-        return try newest - oldest.integer(0) >= JournalLimits.events || limit.map { try oldest.integer(1) < $0 } ?? false
+        return try newest - oldest.integer(0) >= JournalLimits.events
+            || limit.map { try oldest.integer(1) < $0 } ?? false
     }
 
     /// Drops some of those that are too old or too many. The newest stays, so that its number is not given again.

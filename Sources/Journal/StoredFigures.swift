@@ -22,7 +22,9 @@ extension Database {
                 self, sql: "SELECT count(*) FROM gap WHERE position > ? AND position <= ?",
                 arguments: [cursor.position, head])
             var waiting = max(0, newest - max(cursor.position, head)) + (gapsBefore ?? 0)
-            for (meter, place) in cursor.apart { waiting += try countReadings(of: meter, after: place, through: cursor.position) }
+            for (meter, place) in cursor.apart {
+                waiting += try countReadings(of: meter, after: place, through: cursor.position)
+            }
             figures.backlog[outlet] = waiting
         }
         figures.oldestWaiting = try Int64.fetchOne(

@@ -52,9 +52,11 @@ struct Anomalies: ParsableCommand {
         }
 
         private func print(_ anomalies: [KnownAnomaly]) {
-            let rows = [KnownAnomaly.columns.map(\.title)] + anomalies.map { anomaly in
-                KnownAnomaly.columns.map { anomaly[$0.key] }
-            }
+            let rows =
+                [KnownAnomaly.columns.map(\.title)]
+                + anomalies.map { anomaly in
+                    KnownAnomaly.columns.map { anomaly[$0.key] }
+                }
             for row in rows { Output.line(format == .csv ? CSV.line(row) : TextTable.line(row, in: rows)) }
         }
     }
@@ -164,7 +166,9 @@ private struct KnownAnomaly {
         init(from decoder: any Decoder) throws {
             let container = try decoder.singleValueContainer()
             text =
-                if let text = try? container.decode(String.self) { text } else if let number = try? container.decode(
+                if let text = try? container.decode(String.self) {
+                    text
+                } else if let number = try? container.decode(
                     Decimal.self)
                 {
                     "\(number)"

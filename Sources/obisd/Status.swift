@@ -94,7 +94,8 @@ private struct StatusReport {
     private var broker: String {
         let broker = object("broker")
         let isConnected = broker["connected"] as? Bool == true
-        let counts = "\(text(broker["acknowledged"])) acknowledged, \(text(broker["refused"])) refused, "
+        let counts =
+            "\(text(broker["acknowledged"])) acknowledged, \(text(broker["refused"])) refused, "
             + "\(text(broker["set_aside"])) set aside"
         let error = broker["error"] as? String
         return "broker   \(isConnected ? "connected" : "not connected"); \(counts)" + (error.map { "; \($0)" } ?? "")
@@ -103,7 +104,8 @@ private struct StatusReport {
     private var journal: String {
         let journal = object("journal")
         let oldest = (journal["oldest_waiting"] as? String).map { ", the oldest of \($0)" } ?? ""
-        return "journal  \(text(journal["readings"])) readings, \(text(journal["backlog"])) wait for the broker\(oldest); "
+        return
+            "journal  \(text(journal["readings"])) readings, \(text(journal["backlog"])) wait for the broker\(oldest); "
             + "\(text(journal["bytes"])) bytes; stream \(text(status["stream"]))"
     }
 

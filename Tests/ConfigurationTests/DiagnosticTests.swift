@@ -232,7 +232,7 @@ struct DiagnosticTests {
     @Test(
         "in keys that a later version will understand",
         arguments: [
-            Refusal(meter("anomalies: {unexpected_export: off}"), "5:5", "meters[0].anomalies", "not supported yet")
+            Refusal(meter("security: hls-gmac"), "5:5", "meters[0].security", "not supported yet")
         ])
     func later(_ refusal: Refusal) { check(refusal) }
 

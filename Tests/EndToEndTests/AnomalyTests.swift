@@ -46,7 +46,9 @@ struct AnomalyTests {
     }
 
     private func anomalies(_ subscriber: Subscriber) -> [ExactJSON] {
-        subscriber.messages.filter { $0.kind == "anomaly" }.compactMap(\.json).filter { $0["type"]?.string == "overload" }
+        subscriber.messages.filter { $0.kind == "anomaly" }.compactMap(\.json).filter {
+            $0["type"]?.string == "overload"
+        }
     }
 
     @Test("an overload is told as active once, survives a kill, and is told as resolved when it is over")
@@ -55,7 +57,8 @@ struct AnomalyTests {
             let broker = try await MosquittoBroker(["persistence true", "persistence_location FOLDER/"])
             let meter = try await PowerLine(folder.appendingPathComponent("p1").path)
             let subscriber = try Subscriber(port: broker.port, folder: folder, session: "keeper")
-            let daemon = try DaemonProcess(folder: folder, brokerPort: broker.port, meters: [Self.meter(meter.line.path)])
+            let daemon = try DaemonProcess(
+                folder: folder, brokerPort: broker.port, meters: [Self.meter(meter.line.path)])
             try daemon.start()
             #expect(await meter.line.waitForReader(baud: 9600, within: .seconds(90)))
             try await meter.send(kilowatts: "01.000", until: "a reading", subscriber) { $0.newest("main") >= 1 }
@@ -78,14 +81,17 @@ struct AnomalyTests {
             try await meter.send(kilowatts: "11.400", until: "readings after the kill", subscriber) {
                 $0.newest("main") >= before + 3
             }
-            let list = try await Program.run(["anomalies", "list", "--format", "json", "--config", daemon.configuration])
+            let list = try await Program.run([
+                "anomalies", "list", "--format", "json", "--config", daemon.configuration,
+            ])
             #expect(list.exitCode == 0 && list.lines.contains { $0.contains(id) })
             try await meter.send(kilowatts: "00.500", until: "the end of the overload", subscriber) { subscriber in
                 anomalies(subscriber).contains { $0["event_type"]?.string == "resolved" }
             }
             let told = Set(anomalies(subscriber).compactMap { $0["id"]?.string })
             #expect(told == [id])
-            #expect(Set(anomalies(subscriber).filter { $0["event_type"]?.string == "opened" }.map { "\($0)" }).count == 1)
+            #expect(
+                Set(anomalies(subscriber).filter { $0["event_type"]?.string == "opened" }.map { "\($0)" }).count == 1)
             let resolved = try #require(anomalies(subscriber).last)
             #expect(resolved["status"]?.string == "resolved" && resolved["resolved_at"]?.string != nil)
             try await subscriber.wait(for: "the problem's end") {
@@ -96,7 +102,8 @@ struct AnomalyTests {
             #expect(csv.lines.contains { $0.hasPrefix("\(id),main,overload,,critical,resolved,") })
             let shown = try await Program.run(["anomalies", "show", id, "--config", daemon.configuration])
             #expect(shown.exitCode == 0 && shown.lines.count >= 2)
-            #expect(try await Program.run(["anomalies", "show", "no", "--config", daemon.configuration]).exitCode == 64)
+            #expect(
+                try await Program.run(["anomalies", "show", "no", "--config", daemon.configuration]).exitCode == 64)
             #expect(try await daemon.terminate() == 0)
             await meter.line.close()
         }
@@ -108,14 +115,16 @@ struct AnomalyTests {
             let broker = try await MosquittoBroker()
             let meter = try await PowerLine(folder.appendingPathComponent("p1").path)
             let subscriber = try Subscriber(port: broker.port, folder: folder)
-            let daemon = try DaemonProcess(folder: folder, brokerPort: broker.port, meters: [Self.meter(meter.line.path)])
+            let daemon = try DaemonProcess(
+                folder: folder, brokerPort: broker.port, meters: [Self.meter(meter.line.path)])
             let config = ["--config", daemon.configuration]
             #expect(try await Program.run(["anomalies", "ignore", "01X"] + config).exitCode == 69)
             try daemon.start()
             #expect(await meter.line.waitForReader(baud: 9600, within: .seconds(90)))
             try await meter.send(kilowatts: "11.500", until: "an overload", subscriber) { !anomalies($0).isEmpty }
             let id = try #require(anomalies(subscriber).first?["id"]?.string)
-            let ignored = try await Program.run(["anomalies", "ignore", id, "--reason", "the sauna", "--for", "1h"] + config)
+            let ignored = try await Program.run(
+                ["anomalies", "ignore", id, "--reason", "the sauna", "--for", "1h"] + config)
             #expect(ignored.exitCode == 0)
             try await subscriber.wait(for: "what was ignored") { subscriber in
                 anomalies(subscriber).contains {
@@ -141,16 +150,22 @@ struct AnomalyTests {
             func check(_ stanza: String, _ arguments: [String] = []) async throws -> Program.Outcome {
                 let daemon = try DaemonProcess(
                     folder: folder, brokerPort: 1,
-                    meters: [#"id: main, protocol: dlms-push, transport: {tcp: "127.0.0.1:1"}, profile: lg-e450, "# + stanza])
+                    meters: [
+                        #"id: main, protocol: dlms-push, transport: {tcp: "127.0.0.1:1"}, profile: lg-e450, "# + stanza
+                    ])
                 return try await Program.run(["check", "--config", daemon.configuration] + arguments)
             }
             let good = try await check(
-                "limits: {fuse: 25 A}, anomalies: {night_base_load: {above: 300 W}, unexpected_export: off}", ["--explain"])
+                "limits: {fuse: 25 A}, anomalies: {night_base_load: {above: 300 W}, unexpected_export: off}",
+                ["--explain"])
             #expect(good.exitCode == 0)
             #expect(good.lines.contains { $0.hasPrefix("meter main: fuse: active above 25 A") })
             #expect(good.lines.contains("meter main: unexpected_export: not active: switched off"))
             #expect(good.lines.contains { $0.hasPrefix("meter main: night_base_load: active above 300 W") })
-            #expect(good.lines.contains { $0.hasPrefix("meter main: overload: not active: ") && $0.contains("contracted_power") })
+            #expect(
+                good.lines.contains {
+                    $0.hasPrefix("meter main: overload: not active: ") && $0.contains("contracted_power")
+                })
             for (stanza, text) in [
                 ("anomalies: {nightload: off}", "is no key of anomalies"),
                 ("anomalies: {fuse: {above: 25 W}}", "above"), ("anomalies: {fuse: {above: many}}", "is no quantity"),

@@ -41,7 +41,8 @@ final class DaemonProcess {
     func start(_ arguments: [String] = [], environment: [String] = [], wrapper: [String] = []) throws {
         process = try ChildProcess(
             "/usr/bin/env",
-            ["-u", "JOURNAL_STREAM"] + environment + wrapper + [Program.path, "run", "--config", configuration] + arguments,
+            ["-u", "JOURNAL_STREAM"] + environment + wrapper + [Program.path, "run", "--config", configuration]
+                + arguments,
             output: "/dev/null", error: log.path)
     }
 

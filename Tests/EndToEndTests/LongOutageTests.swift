@@ -51,7 +51,9 @@ struct LongOutageTests {
             }
             let seconds = Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000
             let drained = try await daemon.status()?["broker"]?.digits("acknowledged") ?? 0
-            print("long outage: \(waiting) readings waited; \(drained) drained, \(Int(Double(drained) / seconds)) a second")
+            print(
+                "long outage: \(waiting) readings waited; \(drained) drained, \(Int(Double(drained) / seconds)) a second"
+            )
             print("long outage: RssAnon \(before) KiB after a tenth, \(full) KiB full, at most \(most) KiB")
             #expect(most - before <= Self.growth)
             #expect(try await daemon.terminate() == 0)

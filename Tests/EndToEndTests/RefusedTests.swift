@@ -10,7 +10,10 @@ struct RefusedTests {
         try await withFolder { folder in
             let allowed = "topic readwrite #\n"
             let broker = try await MosquittoBroker(
-                ["acl_file FOLDER/acl", "persistence true", "persistence_location FOLDER/", "max_queued_messages 100000"],
+                [
+                    "acl_file FOLDER/acl", "persistence true", "persistence_location FOLDER/",
+                    "max_queued_messages 100000",
+                ],
                 files: ["acl": "topic deny obisd/e2e/mute/reading\n" + allowed])
             let meters = try MetersProcess(
                 folder: folder, ["dlms-push,tcp=0,interval=200ms", "dlms-push,tcp=0,interval=200ms,serial=2"])

@@ -298,4 +298,30 @@ extension FileManager {
             try copyItem(atPath: "\(folder)/\(file)", toPath: "\(copy)/\(file)")
         }
     }
+
+    @Test("who stands apart, and events, are brought over from a damaged file")
+    func apartAndEvents() async throws {
+        try await withFolder { folder in
+            let path = folder + "/journal.db"
+            let old = try await JournalTests.open(path, CorruptionTests.settings)
+            for index in 1...60 { _ = try await old.append(draft("meter-\(index % 3)", padding: 900)) }
+            try await old.advance(outlet: "mqtt", to: OutletCursor(40, apart: ["meter-1": 6]))
+            for index in 1...3 {
+                _ = try await old.append(
+                    EventDraft(meter: "main", kind: "anomaly", at: Timestamp(milliseconds: Int64(index)), payload: [1]))
+            }
+            let events = try await old.events("anomaly", after: 0, limit: 10)
+            let page = try #require(try await old.number("SELECT rootpage FROM sqlite_master WHERE name = 'state'"))
+            await old.close()
+            var data = try Data(contentsOf: URL(fileURLWithPath: path))
+            data.replaceSubrange(
+                (Int(page - 1) * 4096)..<(Int(page) * 4096), with: [UInt8](repeating: 0xA5, count: 4096))
+            try data.write(to: URL(fileURLWithPath: path))
+            let new = try await JournalTests.open(path, CorruptionTests.settings)
+            #expect(new.openingNotes.count == 1)
+            #expect(try await new.cursor(of: "mqtt") == OutletCursor(40, apart: ["meter-1": 6]))
+            #expect(try await new.events("anomaly", after: 0, limit: 10) == events)
+            await new.close()
+        }
+    }
 }

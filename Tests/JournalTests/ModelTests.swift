@@ -35,7 +35,9 @@ struct ModelTests {
             var generator = SeededGenerator(seed: sequence.seed)
             var world = try await World(folder)
             // Known from the beginning: what was dropped before an outlet existed is not told to it.
-            for outlet in ["mqtt", "file"] { world.model.cursors[outlet] = try await world.journal.cursor(of: outlet).position }
+            for outlet in ["mqtt", "file"] {
+                world.model.cursors[outlet] = try await world.journal.cursor(of: outlet).position
+            }
             for step in 0..<120 {
                 try await take(Int.random(in: 0..<14, using: &generator), in: &world, &generator)
                 if step % 20 == 19 { try await compare(world.journal, world.model) }

@@ -69,7 +69,9 @@ struct PowerCutTests {
                 return try await group.reduce(into: []) { $0.append($1) }
             }
             accepted += readings.sorted { $0.reading.position < $1.reading.position }
-            for index in advances.indices where advances[index].synced == .max { advances[index].synced = disk.operations }
+            for index in advances.indices where advances[index].synced == .max {
+                advances[index].synced = disk.operations
+            }
         }
     }
 

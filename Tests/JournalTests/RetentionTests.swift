@@ -54,7 +54,9 @@ struct RetentionTests {
             try await journal.withoutSync()
             for _ in 0..<2000 {
                 let reading = try await journal.append(draft("main", padding: 1000))
-                if reading.position % 50 == 0 { try await journal.advance(outlet: "mqtt", to: OutletCursor(reading.position)) }
+                if reading.position % 50 == 0 {
+                    try await journal.advance(outlet: "mqtt", to: OutletCursor(reading.position))
+                }
             }
             await journal.retain()
             let figures = await journal.figures()

@@ -15,7 +15,8 @@ struct ControlServer: Service {
     func run() async throws {
         let (descriptor, problem) = socket.bind()
         guard let descriptor else {
-            logger.warning("There is no control socket \(socket.path): \(problem ?? "?"). `obisd status` does not work.")
+            logger.warning(
+                "There is no control socket \(socket.path): \(problem ?? "?"). `obisd status` does not work.")
             try? await gracefulShutdown()
             return
         }
