@@ -53,6 +53,42 @@ extension ConfigurationReading {
         return FixedDecimal(text.dropLast().prefix { $0 != " " })
     }
 
+    // MARK: What can be
+
+    /// What a value can be at all: `plausible: {voltage: [90 V, 140 V]}`.
+    func plausibility(_ value: Value) -> PlausibilityBounds {
+        let keys = ["voltage", "current", "power", "frequency", "power_factor", "distortion"]
+        guard let section = value.section("plausible", keys: keys) else { return PlausibilityBounds() }
+        return PlausibilityBounds(
+            voltage: section["voltage"].flatMap { range($0, .volt) },
+            current: section["current"].flatMap { range($0, .ampere) },
+            power: section["power"].flatMap { range($0, .watt) },
+            frequency: section["frequency"].flatMap { range($0, .hertz) },
+            powerFactor: section["power_factor"].flatMap { range($0, nil) },
+            distortion: section["distortion"].flatMap { range($0, .percent) })
+    }
+
+    private func range(_ value: Value, _ unit: Unit?) -> ClosedRange<FixedDecimal>? {
+        let example = unit.map { "[0 \($0.symbol), 100 \($0.symbol)]" } ?? "[-1, 1]"
+        guard let items = value.list() else { return nil }
+        guard items.count == 2 else {
+            value.fail("must have a lowest and a highest value", remedy: "write for example \(example)")
+            return nil
+        }
+        let ends = items.compactMap { item in
+            item.parsed(unit == nil ? "number" : "quantity", examples: example) { text in
+                guard let unit else { return FixedDecimal(text) }
+                return Notation.quantity(text).flatMap { $0.unit.convert($0.value, to: unit) }
+            }
+        }
+        guard ends.count == 2 else { return nil }
+        guard ends[0] <= ends[1] else {
+            value.fail("begins with the larger value", remedy: "write for example \(example)")
+            return nil
+        }
+        return ends[0]...ends[1]
+    }
+
     // MARK: Totals
 
     /// What the totals begin with beside the counters: `offset: {active_import: 12345.6 kWh}`.

@@ -2,7 +2,10 @@ import OBIS
 
 extension ConfigurationReading {
     private static let brokerKeys =
-        ["host", "port", "client_id", "keepalive", "protocol", "username", "tls", "base_topic", "drain_rate"]
+        [
+            "host", "port", "client_id", "keepalive", "protocol", "username", "tls", "base_topic", "drain_rate",
+            "commands",
+        ]
         + secretKeys("password")
 
     func broker(_ value: Value) -> Broker? {
@@ -22,6 +25,7 @@ extension ConfigurationReading {
         broker.password = secret("password", of: .text, in: section)
         broker.baseTopic = section["base_topic"].flatMap(topic) ?? broker.baseTopic
         broker.drainRate = section["drain_rate"].flatMap(drainRate) ?? broker.drainRate
+        broker.acceptsCommands = section["commands"].flatMap { $0.bool() } ?? false
         if broker.username == nil, !section.names.contains("username"), broker.password != nil {
             value.fail("a password is given without a user name", remedy: "write `username:` beside it")
         }

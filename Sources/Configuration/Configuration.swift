@@ -83,6 +83,8 @@ public struct Broker: Sendable, Equatable {
     public var tls: TLS?
     public var baseTopic: String
     public var drainRate: DrainRate
+    /// Whether commands are taken from the broker.
+    public var acceptsCommands = false
 
     public init(
         host: String = "localhost", port: Int = Broker.plainPort, clientID: String? = nil,

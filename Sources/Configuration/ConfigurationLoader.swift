@@ -61,6 +61,8 @@ final class ConfigurationReading {
     var busesByID: [String: Bus] = [:]
     /// The first place of each meter's id.
     var meterPlaces: [String: Place] = [:]
+    /// Meters that others say they stand behind.
+    var fronts: [(meter: String, value: Value)] = []
     /// The first owner of each port.
     var owners: [String: (meter: String, place: Place)] = [:]
 
@@ -86,6 +88,7 @@ final class ConfigurationReading {
         configuration.journal = main["journal"].flatMap { journal($0, file: file) } ?? JournalConfiguration()
         configuration.buses = all.compactMap { $0["buses"] }.flatMap(buses)
         configuration.meters = all.compactMap { $0["meters"] }.flatMap(meters)
+        checkFronts(configuration.meters)
         configuration.profiles = profiles
         configuration.places = meterPlaces
         if !all.contains(where: { $0.names.contains("meters") && $0["meters"]?.list()?.isEmpty == false }) {

@@ -39,6 +39,10 @@ public struct Meter: Sendable, Equatable {
     public var rules: RuleSettings
     /// What the totals begin with beside the counters, in the units of the fields.
     public var offsets: [NamedField: FixedDecimal]
+    /// What values can be at all.
+    public var plausibility: PlausibilityBounds
+    /// The meter through which all that this one counts has passed.
+    public var behind: String?
     /// Devices behind this meter that are meters of their own in topics.
     public var subMeters: [SubMeter]
 
@@ -51,7 +55,8 @@ public struct Meter: Sendable, Equatable {
         usesMeterClock: Bool = true,
         serial: String? = nil, interval: Duration? = nil, isAligned: Bool = false, times: [TimeOfDay] = [],
         recordsEvery: Duration? = nil, limits: MeterLimits = MeterLimits(), rules: RuleSettings = RuleSettings(),
-        offsets: [NamedField: FixedDecimal] = [:], subMeters: [SubMeter] = []
+        offsets: [NamedField: FixedDecimal] = [:], plausibility: PlausibilityBounds = PlausibilityBounds(),
+        behind: String? = nil, subMeters: [SubMeter] = []
     ) {
         self.id = id
         self.name = name
@@ -70,6 +75,8 @@ public struct Meter: Sendable, Equatable {
         self.limits = limits
         self.rules = rules
         self.offsets = offsets
+        self.plausibility = plausibility
+        self.behind = behind
         self.subMeters = subMeters
     }
 }

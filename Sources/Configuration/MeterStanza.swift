@@ -9,7 +9,7 @@ import struct Foundation.TimeZone
 extension ConfigurationReading {
     private static let commonKeys = [
         "id", "name", "enabled", "protocol", "transport", "bus", "time_zone", "meter_clock", "serial", "interval",
-        "align", "at", "record", "limits", "anomalies", "offset",
+        "align", "at", "record", "limits", "anomalies", "offset", "plausible", "behind",
     ]
     private static let laterKeys: Set<String> = [
         "client", "server", "security", "registers",
@@ -26,6 +26,24 @@ extension ConfigurationReading {
 
     func meters(_ value: Value) -> [Meter] {
         (value.list() ?? []).compactMap(meter)
+    }
+
+    private func behind(_ value: Value, _ id: String?) -> String? {
+        guard let front = value.identifier() else { return nil }
+        guard front != id else {
+            value.fail("is the meter itself", remedy: "name the meter in front of it")
+            return nil
+        }
+        fronts.append((front, value))
+        return front
+    }
+
+    /// When all meters are read: whether those exist that others stand behind.
+    func checkFronts(_ meters: [Meter]) {
+        let ids = meters.map(\.id)
+        for (front, value) in fronts where !ids.contains(front) {
+            value.fail("there is no meter \(quoted(front))", remedy: value.suggestion(for: front, among: ids))
+        }
     }
 
     private func meter(_ value: Value) -> Meter? {
@@ -52,6 +70,8 @@ extension ConfigurationReading {
         let subMeters = section["sub_meters"].flatMap(subMeters) ?? []
         let limits = section["limits"].flatMap(limits) ?? MeterLimits()
         let rules = section["anomalies"].map { self.rules($0, limits) } ?? RuleSettings()
+        let plausibility = section["plausible"].map { self.plausibility($0) } ?? PlausibilityBounds()
+        let front = section["behind"].flatMap { behind($0, id) }
         let offsets = section["offset"].map { self.offsets($0) } ?? [:]
         let name = section["name"]?.label(atMost: 255)
         let serial = section["serial"]?.label(atMost: 64)
@@ -61,7 +81,8 @@ extension ConfigurationReading {
             id: id, name: name, isEnabled: isEnabled, protocolName: meterProtocol.name, endpoint: endpoint,
             bus: bus?.id, settings: settings, timeZone: clock.zone, usesMeterClock: clock.isUsed, serial: serial,
             interval: schedule.interval, isAligned: schedule.isAligned, times: schedule.times,
-            recordsEvery: recordsEvery, limits: limits, rules: rules, offsets: offsets, subMeters: subMeters)
+            recordsEvery: recordsEvery, limits: limits, rules: rules, offsets: offsets, plausibility: plausibility,
+            behind: front, subMeters: subMeters)
     }
 
     private func transport(_ section: Section, _ line: LineSettings) -> Endpoint? {

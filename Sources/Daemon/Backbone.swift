@@ -9,6 +9,7 @@ struct Backbone: Sendable {
     /// The name of this machine in topics.
     let node: String
     let topics: Topics
+    let client: MQTTClient
     let live: LiveTopics
     let publisher: Publisher
 
@@ -29,7 +30,7 @@ struct Backbone: Sendable {
             configuration.broker,
             clientID: NodeIdentity.clientID(configured: configuration.broker.clientID, node: node))
         settings.will = MQTTMessage(topic: topics.status, payload: Array("offline".utf8), qos: 1, retain: true)
-        let client = MQTTClient(settings: settings, logger: logger)
+        client = MQTTClient(settings: settings, logger: logger)
         live = LiveTopics(client: client, logger: logger)
         publisher = Publisher(
             client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,

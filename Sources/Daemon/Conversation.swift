@@ -65,7 +65,11 @@ struct Conversation {
         return await withTaskGroup(of: Void.self) { group in
             group.addTask { await listen(into: inputs) }
             group.addTask { await look(into: inputs) }
-            if let schedule { group.addTask { await poll(schedule, into: inputs) } }
+            if let schedule {
+                group.addTask { await poll(schedule, into: inputs) }
+                let requests = polls.listen()
+                group.addTask { for await _ in requests { await inputs.send(.poll) } }
+            }
             var dialogue = Dialogue(self, session, inputs)
             let end = await dialogue.run(inputs)
             inputs.finish()
@@ -122,6 +126,23 @@ struct Conversation {
 /// meter be asked more often.
 final class PollHistory: Sendable {
     private let state = Mutex<(last: Timestamp?, failures: Int)>((nil, 0))
+    /// Of the conversation that goes on.
+    private let listener = Mutex<AsyncStream<Void>.Continuation?>(nil)
+
+    /// What is asked for beside the schedule, as long as this conversation goes on.
+    func listen() -> AsyncStream<Void> {
+        let (requests, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        listener.withLock { $0 = continuation }
+        return requests
+    }
+
+    /// - Returns: whether a conversation goes on that hears it.
+    func request() -> Bool {
+        listener.withLock { listener in
+            if case .terminated? = listener?.yield() { listener = nil }
+            return listener != nil
+        }
+    }
 
     var last: Timestamp? {
         get { state.withLock { $0.last } }

@@ -33,6 +33,7 @@ public struct DaemonService: Sendable {
     public func run() async throws {
         let backbone = try await Backbone(configuration, clock: clock, logger: logger)
         let readers = await makeReaders(backbone)
+        await makeBalances(backbone, readers.flatMap(\.intake.pipelines))
         let overseer = Overseer(
             node: backbone.node, topics: backbone.topics, journal: backbone.journal, publisher: backbone.publisher,
             live: backbone.live, pipelines: readers.flatMap(\.intake.pipelines), clock: clock, startedAt: clock.now)
@@ -45,18 +46,26 @@ public struct DaemonService: Sendable {
             metadata: [
                 "node": "\(backbone.node)", "broker": "\(configuration.broker.host):\(configuration.broker.port)",
             ])
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            .init(service: JournalKeeper(journal: backbone.journal)),
+            .init(service: backbone.publisher),
+            .init(service: overseer),
+            .init(service: control),
+        ]
+        if configuration.broker.acceptsCommands {
+            services.append(
+                .init(
+                    service: CommandService(
+                        client: backbone.client, topics: backbone.topics, readers: readers, clock: clock, logger: logger
+                    )))
+        }
+        services.append(.init(service: HangUpListener(logger: logger)))
+        services.append(.init(service: ReaderGroup(readers: readers, manager: manager, logger: logger)))
         // Started in this order, stopped in reverse: no reading is taken any more when the publisher says goodbye,
         // and the journal is closed last.
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [
-                    .init(service: JournalKeeper(journal: backbone.journal)),
-                    .init(service: backbone.publisher),
-                    .init(service: overseer),
-                    .init(service: control),
-                    .init(service: HangUpListener(logger: logger)),
-                    .init(service: ReaderGroup(readers: readers, manager: manager, logger: logger)),
-                ],
+                services: services,
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }))
         try await group.run()
@@ -78,6 +87,17 @@ public struct DaemonService: Sendable {
                     logger: logger(of: meter)))
         }
         return readers
+    }
+
+    /// Meters that stand behind another one are compared with it.
+    private func makeBalances(_ backbone: Backbone, _ pipelines: [MeterPipeline]) async {
+        let behind = Dictionary(grouping: pipelines.filter { $0.meter.behind != nil }) { $0.meter.behind ?? "" }
+        for main in pipelines {
+            guard let subs = behind[main.meter.id] else { continue }
+            let desk = await BalanceDesk(
+                main: main.meter, subs: subs.map(\.meter.id), backbone, logger: logger(of: main.meter))
+            for pipeline in subs + [main] { await pipeline.join(desk) }
+        }
     }
 
     private func logger(of meter: Meter) -> Logger {

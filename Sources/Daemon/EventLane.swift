@@ -18,8 +18,8 @@ struct EventLane {
     private var waiting: [JournalEvent] = []
     /// In their order.
     private var refused: [JournalEvent] = []
-    /// Of those the first so many are not tried before the next `retry()`.
-    private var resting = 0
+    /// Meters whose events are not tried before the next `retry()`.
+    private var resting: Set<String> = []
 
     /// - Returns: nil where the journal cannot say how far the broker is.
     init?(_ journal: Journal) async {
@@ -35,8 +35,8 @@ struct EventLane {
     /// The next to send; nil where there is none, and while one is under way.
     mutating func next(newest: Int64, _ journal: Journal) async -> JournalEvent? {
         guard isConnected, underWay == nil else { return nil }
-        if resting < refused.count {
-            underWay = refused.remove(at: resting)
+        if let index = refused.firstIndex(where: { !resting.contains($0.meter) }) {
+            underWay = refused.remove(at: index)
             return underWay
         }
         if waiting.isEmpty, newest > taken {
@@ -52,7 +52,6 @@ struct EventLane {
                 return event
             }
             refused.append(event)
-            resting = refused.count
         }
         return nil
     }
@@ -66,16 +65,14 @@ struct EventLane {
         case .failure(.tooLarge), .failure(.invalid): return nil
         case .failure(let error):
             let isNew = !refused.contains { $0.meter == event.meter }
-            let place = refused.firstIndex { $0.number > event.number } ?? refused.count
-            refused.insert(event, at: place)
-            if case .notConnected = error { return nil }
-            if case .connectionLost = error { return nil }
-            resting = refused.count
+            refused.insert(event, at: refused.firstIndex { $0.number > event.number } ?? refused.count)
+            if error == .notConnected || error == .connectionLost { return nil }
+            resting.insert(event.meter)
             return isNew ? error : nil
         }
     }
 
-    mutating func retry() { resting = 0 }
+    mutating func retry() { resting = [] }
 
     /// Keeps how far the broker is, without waiting for the disk.
     mutating func record(_ journal: Journal) {

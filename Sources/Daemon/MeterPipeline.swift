@@ -49,6 +49,8 @@ actor MeterPipeline {
     /// Nil where what is read is not live.
     private var anomalies: AnomalyDesk?
     private var summaries: SummaryDesk?
+    /// Those that the meter is compared by with others, in front of them or behind.
+    private var balances: [BalanceDesk] = []
     /// Whether what was kept before a restart is known: not while the journal cannot be opened.
     private var isRestored: Bool
 
@@ -78,15 +80,19 @@ actor MeterPipeline {
         fingerprint = await Self.stored(Self.fingerprintKey, of: meter, source, journal)
         let known = await Self.stored(Self.stateKey, of: meter, source, journal).flatMap(ValidatorState.init(stored:))
         validator = Validator(
-            limits: InstallationLimits(meter.limits), serial: meter.serial, protection: DemandedProtection(of: meter),
+            limits: InstallationLimits(meter.limits), bounds: meter.plausibility, serial: meter.serial,
+            protection: DemandedProtection(of: meter),
             startOffsets: meter.offsets, state: known ?? ValidatorState())
         stateEpoch = known?.epoch ?? 1
         guard source == .live else { return }
         live.set(topics.availability(meter.id), "offline")
         let calendar = ZonedCalendar(zone: meter.timeZone)
         anomalies = AnomalyDesk(
-            meter: meter, node: node, topics: topics, journal: journal, live: live, calendar: calendar,
-            state: await Self.stored(AnomalyDesk.stateKey, of: meter, source, journal), logger: logger)
+            meter: meter,
+            teller: AnomalyTeller(
+                meter: meter.id, stateKey: AnomalyDesk.stateKey, node: node, topics: topics, journal: journal,
+                live: live, logger: logger),
+            calendar: calendar, state: await Self.stored(AnomalyDesk.stateKey, of: meter, source, journal))
         summaries = SummaryDesk(
             meter: meter, node: node, topics: topics, journal: journal, live: live, calendar: calendar,
             state: await Self.stored(SummaryDesk.stateKey, of: meter, source, journal))
@@ -116,7 +122,7 @@ actor MeterPipeline {
         heard()
         let seq = await take(draft(of: reading))
         show(reading, seq: seq)
-        watch(reading, seq: seq)
+        await watch(reading, seq: seq)
         return !reading.issues.contains { $0.register == nil && $0.level == .error }
     }
 
@@ -147,13 +153,18 @@ actor MeterPipeline {
     }
 
     /// Rules and summaries see what is live only.
-    private func watch(_ reading: Reading, seq: Int64?) {
+    private func watch(_ reading: Reading, seq: Int64?) async {
         guard source == .live else { return }
         let now = clock.monotonic
         anomalies?.accepted()
         let changes = anomalies?.observe(reading, seq: seq, at: now) ?? []
         summaries?.note(changes)
-        summaries?.observe(reading, totals: totals.applied(to: reading.values), at: now)
+        let totals = totals.applied(to: reading.values)
+        summaries?.observe(reading, totals: totals, at: now)
+        guard let total = totals[.activeImport] else { return }
+        for balance in balances {
+            await balance.observe(meter.id, total: total, seq: seq, at: now, wall: reading.capturedAt)
+        }
     }
 
     private func show(_ reading: Reading, seq: Int64?) {
@@ -333,6 +344,7 @@ actor MeterPipeline {
             let changes = anomalies?.tick(at: now, wall: clock.now) ?? []
             summaries?.note(changes)
             summaries?.tick(at: now, wall: clock.now)
+            for balance in balances where balance.main == meter.id { await balance.tick(at: now, wall: clock.now) }
         }
         if availability.check(at: now) {
             logger.warning(
@@ -366,14 +378,25 @@ actor MeterPipeline {
     }
 
     /// - Returns: false where no such anomaly is open on this meter.
-    func ignore(anomaly id: String, reason: String?, until: Timestamp?) -> Bool {
-        anomalies?.ignore(id, reason: reason, until: until, wall: clock.now) ?? false
+    func ignore(anomaly id: String, reason: String?, until: Timestamp?) async -> Bool {
+        if anomalies?.ignore(id, reason: reason, until: until, wall: clock.now) == true { return true }
+        for balance in balances where balance.main == meter.id {
+            if await balance.ignore(id, reason: reason, until: until, wall: clock.now) { return true }
+        }
+        return false
     }
 
     /// - Returns: false where no such anomaly is open on this meter.
-    func resolve(anomaly id: String) -> Bool {
-        anomalies?.resolve(id, wall: clock.now) ?? false
+    func resolve(anomaly id: String) async -> Bool {
+        if anomalies?.resolve(id, wall: clock.now) == true { return true }
+        for balance in balances where balance.main == meter.id {
+            if await balance.resolve(id, wall: clock.now) { return true }
+        }
+        return false
     }
+
+    /// The meter is compared with others.
+    func join(_ balance: BalanceDesk) { balances.append(balance) }
 
     var isOnline: Bool { availability.isOnline }
 

@@ -33,6 +33,14 @@ struct MeterReader: Sendable {
     private var meter: Meter { pipeline.meter }
     private var isPolled: Bool { meterProtocol.isPolled(meter.settings) }
 
+    /// Asks the meter at once, beside its schedule.
+    ///
+    /// - Returns: why that is not possible; nil where it is done.
+    func readNow() -> String? {
+        guard isPolled else { return "the meter talks by itself and is not asked" }
+        return polls.request() ? nil : "the line of the meter is not open"
+    }
+
     /// Returns when the task is cancelled.
     func run() async {
         var backoff = Backoff()

@@ -90,7 +90,7 @@ extension Journal {
         var done: [@Sendable () -> Void] = []
         let store = try store
         let isSynced = writes.contains { $0.kind != .cursor }
-        let (newest, appended, newestEvent) = try store.commit(isSynced: isSynced) { [stream = store.stream] db in
+        let batch = try store.commit(isSynced: isSynced) { [stream = store.stream] db in
             var batch = try WriteBatch(db, stream: stream)
             for write in writes {
                 do {
@@ -100,13 +100,20 @@ extension Journal {
                     done.append { write.fail(refusal) }
                 }
             }
-            return (batch.newest, batch.appended, batch.newestEvent)
+            return (
+                newest: batch.newest, appended: batch.appended, newestEvent: batch.newestEvent,
+                hasMovedCursor: batch.hasMovedCursor
+            )
         }
         seams.reached(.committed)
-        cursorsMoved(isSynced: isSynced)
-        let isDue = condition.succeeded(appended: appended, isRecovered: isRecovered)
-        signal.send(newest)
-        if let newestEvent { eventSignal.send(newestEvent) }
+        if isSynced {
+            hasUnsyncedCursor.store(false, ordering: .relaxed)
+        } else if batch.hasMovedCursor {
+            syncCursorLater()
+        }
+        let isDue = condition.succeeded(appended: batch.appended, isRecovered: isRecovered)
+        signal.send(batch.newest)
+        if let newestEvent = batch.newestEvent { eventSignal.send(newestEvent) }
         for finish in done { finish() }
         if isDue { startRetention() }
     }
@@ -119,8 +126,7 @@ extension Journal {
     // MARK: Cursors
 
     /// A power cut takes at most a second of acknowledgements.
-    private func cursorsMoved(isSynced: Bool) {
-        guard !isSynced else { return hasUnsyncedCursor.store(false, ordering: .relaxed) }
+    private func syncCursorLater() {
         guard !hasUnsyncedCursor.exchange(true, ordering: .relaxed) else { return }
         queue.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: seams.cursorSync.inMilliseconds ?? 0))) {
             guard self.hasUnsyncedCursor.exchange(false, ordering: .relaxed) else { return }

@@ -10,6 +10,8 @@ struct WriteBatch {
     private(set) var appended: Int64 = 0
     /// Number of the newest event of this batch; nil without one.
     private(set) var newestEvent: Int64?
+    /// Whether a cursor is another one than before.
+    private(set) var hasMovedCursor = false
 
     init(_ database: Database, stream: String) throws {
         self.database = database
@@ -87,21 +89,26 @@ struct WriteBatch {
     // MARK: Cursors
 
     /// Makes the outlet known, so that nothing is dropped before it has it.
-    func register(_ outlet: String) throws {
+    mutating func register(_ outlet: String) throws {
         guard try database.cursor(of: outlet) == nil else { return }
-        try database.setOutlet(outlet, OutletCursor(0))
+        try set(outlet, OutletCursor(0))
     }
 
     /// Never backwards, and never beyond the end of the queue.
-    func advance(_ outlet: String, to cursor: OutletCursor) throws {
+    mutating func advance(_ outlet: String, to cursor: OutletCursor) throws {
         guard cursor.apart.count <= JournalLimits.apart else {
             throw JournalError(.limit, "The outlet \(outlet) has \(cursor.apart.count) meters apart.")
         }
         let present = try database.cursor(of: outlet)
         let wanted = OutletCursor(min(cursor.position, newest), apart: cursor.apart)
-        guard let present else { return try database.setOutlet(outlet, wanted.position < 0 ? OutletCursor(0) : wanted) }
+        guard let present else { return try set(outlet, wanted.position < 0 ? OutletCursor(0) : wanted) }
         guard wanted.position >= present.position, wanted != present else { return }
-        try database.setOutlet(outlet, wanted)
+        try set(outlet, wanted)
+    }
+
+    private mutating func set(_ outlet: String, _ cursor: OutletCursor) throws {
+        try database.setOutlet(outlet, cursor)
+        hasMovedCursor = true
     }
 
     // MARK: Values

@@ -15,5 +15,17 @@ public struct Topics: Sendable, Hashable {
     public func anomaly(_ meter: String) -> String { "\(root)/\(meter)/anomaly" }
     public func problem(_ meter: String, _ type: String) -> String { "\(root)/\(meter)/problem/\(type)" }
     public func summary(_ meter: String, _ period: String) -> String { "\(root)/\(meter)/summary/\(period)" }
+    public func command(_ meter: String) -> String { "\(root)/\(meter)/command" }
+    public func commandResult(_ meter: String) -> String { "\(root)/\(meter)/command/result" }
+    /// The commands of all meters.
+    public var commandFilter: String { "\(root)/+/command" }
+
+    /// - Returns: nil for a topic that is none of a command.
+    public func meter(ofCommand topic: String) -> String? {
+        guard topic.hasPrefix("\(root)/"), topic.hasSuffix("/command") else { return nil }
+        let meter = topic.dropFirst(root.count + 1).dropLast("/command".count)
+        return meter.isEmpty || meter.contains("/") ? nil : String(meter)
+    }
+
     public func gap(_ meter: String) -> String { "\(root)/\(meter)/gap" }
 }

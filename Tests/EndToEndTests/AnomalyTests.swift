@@ -144,6 +144,51 @@ struct AnomalyTests {
         }
     }
 
+    @Test("commands over the broker are done where they are allowed, and answered; a retained one is refused")
+    func commands() async throws {
+        try await withFolder { folder in
+            let broker = try await MosquittoBroker()
+            let optical = folder.appendingPathComponent("optical").path
+            let meters = try MetersProcess(
+                folder: folder, ["iec62056-21,pty=\(optical)", "dlms-push,tcp=0,interval=100ms"])
+            let port = try #require(try await meters.ports(of: 2).first)
+            let subscriber = try Subscriber(port: broker.port, folder: folder)
+            let daemon = try DaemonProcess(
+                folder: folder, brokerPort: broker.port,
+                meters: [
+                    "id: optical, protocol: iec62056-21, transport: {serial: \(optical)}, interval: 10h",
+                    #"id: push, protocol: dlms-push, transport: {tcp: "127.0.0.1:\#(port)"}, profile: lg-e450"#,
+                ], broker: "commands: true")
+            func command(_ meter: String, _ payload: String, _ arguments: [String] = []) throws {
+                let topic = "obisd/e2e/\(meter)/command"
+                let code = try ChildProcess.run(
+                    "mosquitto_pub", ["-p", "\(broker.port)", "-q", "1", "-t", topic, "-m", payload] + arguments)
+                #expect(code == 0)
+            }
+            func result(_ meter: String, _ id: String) async throws -> ExactJSON {
+                func found() -> ExactJSON? {
+                    subscriber.messages.filter { $0.topic == "obisd/e2e/\(meter)/command/result" }.compactMap(\.json)
+                        .first { $0["id"]?.string == id }
+                }
+                try await subscriber.wait(for: "the answer to \(id)") { _ in found() != nil }
+                return try #require(found())
+            }
+            try command("optical", #"{"id":"old","verb":"read"}"#, ["-r"])
+            try daemon.start()
+            try await subscriber.wait(for: "readings of both") { $0.newest("optical") >= 1 && $0.newest("push") >= 1 }
+            #expect(try await result("optical", "old")["ok"]?.bool == false)
+            try command("optical", #"{"id":"now","verb":"read"}"#)
+            #expect(try await result("optical", "now")["ok"]?.bool == true)
+            try await subscriber.wait(for: "a reading that was asked for") { $0.newest("optical") >= 2 }
+            try command("push", #"{"id":"talks","verb":"read"}"#)
+            #expect(try await result("push", "talks")["error"]?.string?.contains("talks by itself") == true)
+            try command("push", #"{"id":"none","verb":"resolve","anomaly":"01X"}"#)
+            #expect(try await result("push", "none")["ok"]?.bool == false)
+            meters.end()
+            #expect(try await daemon.terminate() == 0)
+        }
+    }
+
     @Test("`check` says which rules are at work, and what is wrong with their settings")
     func check() async throws {
         try await withFolder { folder in
@@ -171,6 +216,9 @@ struct AnomalyTests {
                 ("anomalies: {fuse: {above: 25 W}}", "above"), ("anomalies: {fuse: {above: many}}", "is no quantity"),
                 ("anomalies: {fuse: {colour: red}}", "is no key of fuse"), ("anomalies: {fuse: maybe}", "truth value"),
                 ("anomalies: {overload: on}", "contracted_power"), ("offset: {active_import: 12 A}", "is no quantity"),
+                ("behind: nobody", "there is no meter"), ("behind: main", "is the meter itself"),
+                ("plausible: {voltage: [9 V]}", "a lowest and a highest"),
+                ("plausible: {voltage: [9 V, 1 V]}", "begins with the larger"),
             ] {
                 let wrong = try await check(stanza)
                 #expect(wrong.exitCode == 78 && wrong.error.contains(text), "\(stanza): \(wrong.error)")

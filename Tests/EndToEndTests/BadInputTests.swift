@@ -192,7 +192,7 @@ struct BadInputTests {
     func refused() async throws {
         try await withFolder { folder in
             let allowed = "topic readwrite #\n"
-            let retained = ["status", "info", "+/state", "+/availability"].map {
+            let retained = ["status", "info", "+/state", "+/availability", "+/problem/+", "+/summary/+"].map {
                 "topic write obisd/e2e/\($0)\n"
             }
             let broker = try await MosquittoBroker(

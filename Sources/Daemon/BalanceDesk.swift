@@ -1,0 +1,58 @@
+import Configuration
+import Journal
+import Logging
+import OBIS
+import Rules
+
+/// Compares the meters that stand behind one with it. Its anomalies are those of the meter in front.
+actor BalanceDesk {
+    private static let stateKey = "balance"
+
+    nonisolated let main: String
+    private let teller: AnomalyTeller
+    private var rule: BalanceRule
+
+    /// - Parameter subs: the meters behind it.
+    init(main: Meter, subs: [String], _ backbone: Backbone, logger: Logger) async {
+        self.main = main.id
+        teller = AnomalyTeller(
+            meter: main.id, stateKey: Self.stateKey, node: backbone.node, topics: backbone.topics,
+            journal: backbone.journal, live: backbone.live, logger: logger)
+        let stored = try? await backbone.journal.value(forKey: Self.stateKey, meter: main.id)
+        rule = BalanceRule(
+            main: main.id, subs: subs, settings: main.rules, limits: InstallationLimits(main.limits),
+            state: stored.flatMap { EngineState($0) })
+        for description in RuleRegistry.all where description.isAcrossMeters {
+            teller.announce(description.type, open: rule.open)
+        }
+    }
+
+    /// - Parameter total: what the meter has counted, in kWh, over all exchanges.
+    func observe(_ meter: String, total: FixedDecimal, seq: Int64?, at now: Duration, wall: Timestamp) {
+        let changes = rule.observe(meter: meter, activeImport: total, seq: seq, at: now, wall: wall)
+        tell(changes)
+    }
+
+    func tick(at now: Duration, wall: Timestamp) {
+        let changes = rule.tick(at: now, wall: wall)
+        tell(changes)
+        teller.handInWaiting(state: rule.stored)
+    }
+
+    func ignore(_ id: String, reason: String?, until: Timestamp?, wall: Timestamp) -> Bool {
+        guard let change = rule.ignore(id: id, reason: reason, until: until, wall: wall) else { return false }
+        tell([change])
+        return true
+    }
+
+    func resolve(_ id: String, wall: Timestamp) -> Bool {
+        guard let change = rule.resolve(id: id, wall: wall) else { return false }
+        tell([change])
+        return true
+    }
+
+    private func tell(_ changes: [AnomalyChange]) {
+        guard !changes.isEmpty else { return }
+        teller.tell(changes, state: rule.stored, open: rule.open)
+    }
+}

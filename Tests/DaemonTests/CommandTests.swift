@@ -1,0 +1,52 @@
+import MQTT
+import OBIS
+import Testing
+
+@testable import Daemon
+
+@Suite("Commands over the broker")
+struct CommandTests {
+    private static let now = Timestamp(milliseconds: 1_768_476_896_000)
+
+    private func verdict(_ payload: String, isRetained: Bool = false, _ ledger: inout CommandLedger) -> String {
+        let message = MQTTMessage(topic: "obisd/n/m/command", payload: Array(payload.utf8), retain: isRetained)
+        return switch ledger.admit(message, now: Self.now) {
+        case .admitted(let command): "\(command.verb.rawValue) \(command.id)"
+        case .refused(_, let reason): reason
+        }
+    }
+
+    @Test("what is new, in time and small is done; everything else is refused in words")
+    func admission() {
+        var ledger = CommandLedger()
+        for (payload, expected) in [
+            (#"{"id":"1","verb":"read"}"#, "read 1"),
+            (#"{"id":"1","verb":"read"}"#, "the command was given before"),
+            (#"{"id":"2","verb":"read","expires_at":"2026-01-15T11:34:57Z"}"#, "read 2"),
+            (#"{"id":"3","verb":"read","expires_at":"2026-01-15T11:34:55Z"}"#, "the command has expired"),
+            (#"{"id":"4","verb":"read","expires_at":"2026-01-15T12:34:57+01:00"}"#, "read 4"),
+            (#"{"id":"5","verb":"read","expires_at":"2026-01-15T12:34:57.250+01:00"}"#, "read 5"),
+            (#"{"id":"6","verb":"read","expires_at":"2026-01-15T12:34:55+01:00"}"#, "the command has expired"),
+            (#"{"id":"7","verb":"read","expires_at":"soon"}"#, "`expires_at` is no time"),
+            (#"{"id":"8","verb":"set"}"#, "the command is no object with `id` and `verb` (read, ignore, resolve)"),
+            ("PRESS", "the command is no object with `id` and `verb` (read, ignore, resolve)"),
+            (String(repeating: "x", count: 5000), "the command is too large"),
+        ] {
+            #expect(verdict(payload, &ledger) == expected)
+        }
+        #expect(
+            verdict(#"{"id":"9","verb":"read"}"#, isRetained: true, &ledger)
+                == "a retained command would be done again and again")
+    }
+
+    @Test("a command's topic names its meter, and no other topic does")
+    func topics() {
+        let topics = Topics(base: "home/obisd", node: "n")
+        #expect(topics.meter(ofCommand: topics.command("main")) == "main")
+        for other in [
+            "home/obisd/n/main/command/result", "home/obisd/n/command", "home/obisd/x/main/command", "a/command",
+        ] {
+            #expect(topics.meter(ofCommand: other) == nil)
+        }
+    }
+}
