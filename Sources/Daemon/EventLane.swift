@@ -5,7 +5,6 @@ import OBIS
 /// The way of anomalies to the broker: in their order, one at a time, ahead of every backlog. One that is refused does not
 /// hold up the others; it is sent again later, before the newer ones of its meter.
 struct EventLane {
-    private static let kind = "anomaly"
     private static let key = "events mqtt"
     /// More than so many that are refused are not remembered; the journal has them.
     private static let limit = 256
@@ -40,7 +39,7 @@ struct EventLane {
             return underWay
         }
         if waiting.isEmpty, newest > taken {
-            waiting = (try? await journal.events(Self.kind, after: taken, limit: 50)) ?? []
+            waiting = (try? await journal.events(AnomalyTeller.eventKind, after: taken, limit: 50)) ?? []
             if waiting.isEmpty { return nil }
         }
         while let event = waiting.first {

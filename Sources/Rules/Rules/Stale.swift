@@ -14,7 +14,7 @@ struct Stale: Rule {
         type: "stale", title: "The meter is silent",
         what: "No valid reading for three times the usual interval.",
         why: "Nothing is known of the meter: its power, its line or its reader has failed, or its key is wrong.",
-        action: "Check the cable and the optical head, then `obisd status` and `obisd probe`.",
+        action: "Check the cable and the optical head, then look at `obisd status`.",
         parameters: [intervals, hold, holdCritical, clearFor, cooldown], make: { Stale($0) })
 
     /// What is expected of a meter about which nothing is known yet, in milliseconds.
