@@ -87,7 +87,9 @@ struct AnomalyDesk {
     }
 
     /// Keeps what the engine knows.
-    func keep() { teller.keep(engine.stored) }
+    func keep() { teller.keep(stored) }
+
+    var stored: [UInt8] { engine.stored }
 
     private func tell(_ changes: [AnomalyChange]) -> [AnomalyChange] {
         if !changes.isEmpty { teller.tell(changes, state: engine.stored, open: engine.open) }

@@ -19,21 +19,35 @@ struct Backbone: Sendable {
     /// - Throws: `JournalError` when there is no journal to begin with.
     init(
         _ configuration: Configuration, journalPath path: String? = nil, isDaemon: Bool = true,
-        clock: any HostClock, logger: Logger
+        clock: any HostClock, pulses: Pulses, logger: Logger
     ) async throws {
         journal = try await Journal.open(
             path: path ?? configuration.journal.path, settings: JournalSettings(configuration.journal), waits: isDaemon,
             logger: logger)
         node = await NodeIdentity.node(configured: configuration.node, journal: journal)
         topics = Topics(base: configuration.broker.baseTopic, node: node)
-        var settings = BrokerSettings(
-            configuration.broker,
-            clientID: NodeIdentity.clientID(configured: configuration.broker.clientID, node: node))
-        settings.will = MQTTMessage(topic: topics.status, payload: Array("offline".utf8), qos: 1, retain: true)
-        client = MQTTClient(settings: settings, logger: logger)
+        client = MQTTClient(
+            settings: Self.settings(configuration.broker, node: node, topics: topics), logger: logger)
         live = LiveTopics(client: client, logger: logger)
         publisher = Publisher(
             client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,
-            announcesDaemon: isDaemon, clock: clock, logger: logger)
+            announcesDaemon: isDaemon, clock: clock, pulse: pulses.add("the publisher"), logger: logger)
+    }
+
+    /// Connects with other settings; the broker before is told that the daemon is gone.
+    func reconnect(_ broker: Broker) {
+        client.change(to: Self.settings(broker, node: node, topics: topics), farewell: Self.farewell(topics))
+    }
+
+    private static func settings(_ broker: Broker, node: String, topics: Topics) -> BrokerSettings {
+        var settings = BrokerSettings(
+            broker, clientID: NodeIdentity.clientID(configured: broker.clientID, node: node))
+        settings.will = farewell(topics)
+        return settings
+    }
+
+    /// What subscribers are told when the daemon goes, whether or not it can say so itself.
+    static func farewell(_ topics: Topics) -> MQTTMessage {
+        MQTTMessage(topic: topics.status, payload: Array("offline".utf8), qos: 1, retain: true)
     }
 }

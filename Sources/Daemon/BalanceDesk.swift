@@ -51,6 +51,9 @@ actor BalanceDesk {
         return true
     }
 
+    /// Another one takes over.
+    func end() { teller.keep(rule.stored) }
+
     private func tell(_ changes: [AnomalyChange]) {
         guard !changes.isEmpty else { return }
         teller.tell(changes, state: rule.stored, open: rule.open)

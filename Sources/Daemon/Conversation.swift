@@ -18,6 +18,7 @@ struct Conversation {
     let polls: PollHistory
     /// Whether other meters use the connection as well: it is not opened anew for the sake of one.
     let isShared: Bool
+    let pulse: Pulse
     let report: @Sendable (Finding) async -> Void
 
     /// What the supervisor logs.
@@ -186,6 +187,7 @@ private struct Dialogue {
         do throws(TransportError) {
             try await handle(.opened)
             for await input in inputs {
+                conversation.pulse.beat()
                 if let end = try await take(input) { return end }
                 if failures >= Self.failuresBeforeReopening, !conversation.isShared { return .unanswered }
             }
@@ -205,7 +207,9 @@ private struct Dialogue {
         case .poll:
             // On a bus the others come first that waited before; that is no part of the poll.
             if pollBegan == nil {
+                conversation.pulse.rest()
                 try await conversation.link.beginTurn()
+                conversation.pulse.beat()
                 pollBegan = conversation.clock.monotonic
             }
             try await handle(.poll)
@@ -243,9 +247,14 @@ private struct Dialogue {
     private mutating func perform(_ action: SessionAction<Telegram>) async throws(TransportError) -> SessionEvent? {
         switch action {
         case .send(let bytes):
+            conversation.pulse.rest()
             try await conversation.link.send(bytes)
+            conversation.pulse.beat()
             return .drained
-        case .setLine(let line): try await conversation.link.setLine(line)
+        case .setLine(let line):
+            conversation.pulse.rest()
+            try await conversation.link.setLine(line)
+            conversation.pulse.beat()
         case .arm(let duration): timer.arm(duration)
         case .disarm: timer.disarm()
         case .emit(let telegram):

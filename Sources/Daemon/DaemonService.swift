@@ -2,8 +2,6 @@ import Configuration
 import Journal
 import Logging
 import MQTT
-import Metering
-import OBIS
 import ServiceLifecycle
 import Transport
 import UnixSignals
@@ -13,17 +11,27 @@ public struct DaemonService: Sendable {
     public static let version = "0.1.0"
 
     private let configuration: Configuration
+    private let load: @Sendable () throws -> Configuration
     private let opener: any LinkOpening
     private let clock: any HostClock
+    private let manager: ServiceManager
+    private let patience: Duration
     private let logger: Logger
 
+    /// - Parameters:
+    ///   - load: reads the configuration again, on SIGHUP. Throws `ConfigurationError` where it has mistakes.
+    ///   - patience: how long a turn of a loop may take before the loop counts as hanging.
     public init(
-        configuration: Configuration, opener: any LinkOpening = LinkOpener(), clock: any HostClock = SystemClock(),
-        logger: Logger
+        configuration: Configuration, load: @escaping @Sendable () throws -> Configuration,
+        opener: any LinkOpening = LinkOpener(), clock: any HostClock = SystemClock(),
+        manager: ServiceManager = .ofEnvironment(), patience: Duration = .seconds(10), logger: Logger
     ) {
         self.configuration = configuration
+        self.load = load
         self.opener = BusOpener(opener)
         self.clock = clock
+        self.manager = manager
+        self.patience = patience
         self.logger = logger
     }
 
@@ -31,80 +39,49 @@ public struct DaemonService: Sendable {
     ///
     /// - Throws: `JournalError` when there is no journal to begin with.
     public func run() async throws {
-        let backbone = try await Backbone(configuration, clock: clock, logger: logger)
-        let readers = await makeReaders(backbone)
-        await makeBalances(backbone, readers.flatMap(\.intake.pipelines))
-        let overseer = Overseer(
-            node: backbone.node, topics: backbone.topics, journal: backbone.journal, publisher: backbone.publisher,
-            live: backbone.live, pipelines: readers.flatMap(\.intake.pipelines), clock: clock, startedAt: clock.now)
-        let control = ControlServer(
-            socket: ControlSocket(journal: configuration.journal.path),
-            answer: ControlDesk(overseer: overseer, pipelines: overseer.pipelines).answer, logger: logger)
-        let manager = ServiceManager()
+        let pulses = Pulses(patience: patience, clock: clock)
+        let backbone = try await Backbone(configuration, clock: clock, pulses: pulses, logger: logger)
+        let fleet = Fleet(backbone, opener: opener, clock: clock, pulses: pulses, logger: logger)
+        await fleet.change(to: configuration.meters)
+        await fleet.forgetFormer()
+        let count = configuration.meters.count { $0.isEnabled }
         logger.notice(
-            "obisd \(Self.version) reads \(readers.count) \(readers.count == 1 ? "meter" : "meters").",
+            "obisd \(Self.version) reads \(count) \(count == 1 ? "meter" : "meters").",
             metadata: [
                 "node": "\(backbone.node)", "broker": "\(configuration.broker.host):\(configuration.broker.port)",
             ])
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-            .init(service: JournalKeeper(journal: backbone.journal)),
-            .init(service: backbone.publisher),
-            .init(service: overseer),
-            .init(service: control),
-        ]
-        if configuration.broker.acceptsCommands {
-            services.append(
-                .init(
-                    service: CommandService(
-                        client: backbone.client, topics: backbone.topics, readers: readers, clock: clock, logger: logger
-                    )))
-        }
-        services.append(.init(service: HangUpListener(logger: logger)))
-        services.append(.init(service: ReaderGroup(readers: readers, manager: manager, logger: logger)))
-        // Started in this order, stopped in reverse: no reading is taken any more when the publisher says goodbye,
-        // and the journal is closed last.
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: services,
+                services: services(backbone, fleet, pulses).map { .init(service: $0) },
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }))
         try await group.run()
         logger.notice("Stopped.")
     }
 
-    private func makeReaders(_ backbone: Backbone) async -> [MeterReader] {
-        var readers: [MeterReader] = []
-        for meter in configuration.meters where meter.isEnabled {
-            guard let meterProtocol = ProtocolRegistry.named(meter.protocolName) else { continue }
-            let intake = await Intake(meter: meter) { meter, mapping in
-                await MeterPipeline(
-                    meter: meter, mapping: mapping, node: backbone.node, topics: backbone.topics,
-                    journal: backbone.journal, live: backbone.live, clock: clock, logger: logger(of: meter))
-            }
-            readers.append(
-                MeterReader(
-                    intake: intake, meterProtocol: meterProtocol, opener: opener, clock: clock,
-                    logger: logger(of: meter)))
-        }
-        return readers
-    }
-
-    /// Meters that stand behind another one are compared with it.
-    private func makeBalances(_ backbone: Backbone, _ pipelines: [MeterPipeline]) async {
-        let behind = Dictionary(grouping: pipelines.filter { $0.meter.behind != nil }) { $0.meter.behind ?? "" }
-        for main in pipelines {
-            guard let subs = behind[main.meter.id] else { continue }
-            let desk = await BalanceDesk(
-                main: main.meter, subs: subs.map(\.meter.id), backbone, logger: logger(of: main.meter))
-            for pipeline in subs + [main] { await pipeline.join(desk) }
-        }
-    }
-
-    private func logger(of meter: Meter) -> Logger {
-        var logger = logger
-        logger[metadataKey: "meter"] = "\(meter.id)"
-        logger[metadataKey: "protocol"] = "\(meter.protocolName)"
-        return logger
+    /// Started in this order, stopped in reverse: no reading is taken any more when the publisher says goodbye, and the
+    /// journal is closed last.
+    private func services(_ backbone: Backbone, _ fleet: Fleet, _ pulses: Pulses) -> [any Service] {
+        let overseer = Overseer(
+            node: backbone.node, topics: backbone.topics, journal: backbone.journal, publisher: backbone.publisher,
+            live: backbone.live, fleet: fleet, manager: manager, pulse: pulses.add("the overseer"), clock: clock,
+            startedAt: clock.now)
+        let commands = CommandGate(
+            backbone.client, topics: backbone.topics, isOpen: configuration.broker.acceptsCommands)
+        return [
+            JournalKeeper(journal: backbone.journal), backbone.publisher,
+            Watchdog(manager: manager, pulses: pulses, journal: backbone.journal, logger: logger), overseer,
+            ControlServer(
+                socket: ControlSocket(journal: configuration.journal.path),
+                answer: ControlDesk(overseer: overseer, fleet: fleet).answer, logger: logger),
+            CommandService(
+                client: backbone.client, topics: backbone.topics, gate: commands, fleet: fleet, clock: clock,
+                logger: logger),
+            FleetService(fleet: fleet, manager: manager),
+            Reloader(
+                initial: configuration, load: load, backbone: backbone, fleet: fleet, commands: commands,
+                manager: manager, logger: logger),
+        ]
     }
 }
 
@@ -129,17 +106,6 @@ extension JournalSettings {
     }
 }
 
-/// Says what SIGHUP does not do yet, instead of ending the daemon as the signal would.
-private struct HangUpListener: Service {
-    let logger: Logger
-
-    func run() async throws {
-        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
-            logger.warning("SIGHUP: this version does not reload its configuration. Restart it to apply changes.")
-        }
-    }
-}
-
 /// Closes the journal when everything else has ended.
 struct JournalKeeper: Service {
     let journal: Journal
@@ -147,25 +113,5 @@ struct JournalKeeper: Service {
     func run() async throws {
         try? await gracefulShutdown()
         await journal.close()
-    }
-}
-
-/// Runs one reader for each meter.
-private struct ReaderGroup: Service {
-    let readers: [MeterReader]
-    let manager: ServiceManager
-    let logger: Logger
-
-    func run() async throws {
-        manager.ready()
-        await cancelWhenGracefulShutdown {
-            await withTaskGroup(of: Void.self) { group in
-                for reader in readers { group.addTask { await reader.run() } }
-            }
-            // With no meter at all there is still a broker to tell so.
-            while (try? await Task.sleep(for: .seconds(3600))) != nil {}
-        }
-        manager.stopping()
-        for pipeline in readers.flatMap(\.intake.pipelines) { await pipeline.end() }
     }
 }

@@ -12,7 +12,7 @@ struct Intake: Sendable {
     let split: @Sendable (Telegram) -> [SubMeterTelegram]
 
     /// - Parameter makePipeline: for the meter itself and for each device behind it.
-    init(meter: Meter, makePipeline: (Meter, NamedMapping) async -> MeterPipeline) async {
+    init(meter: Meter, makePipeline: @Sendable (Meter, NamedMapping) async -> MeterPipeline) async {
         let meterProtocol = ProtocolRegistry.named(meter.protocolName)
         let mapping = meterProtocol?.mapping ?? NamedMapping()
         main = await makePipeline(meter, mapping)

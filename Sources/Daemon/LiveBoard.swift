@@ -5,6 +5,7 @@ import MQTT
 /// While a topic's payload is under way a newer one waits and replaces an older one that waits.
 struct LiveBoard {
     private struct Slot {
+        /// Empty: the topic has ended, and is forgotten as soon as the broker has cleared it.
         var payload: [UInt8]
         var isDirty = true
         var isUnderWay = false
@@ -33,6 +34,12 @@ struct LiveBoard {
         slot.isDirty = true
         slots[topic] = slot
     }
+
+    /// Nothing is retained there any more.
+    mutating func end(_ topic: String) { set(topic, []) }
+
+    /// What each topic is to hold; empty where it is to be cleared.
+    var payloads: [String: [UInt8]] { slots.mapValues(\.payload) }
 
     /// Another broker, or the same without memory: everything is sent again.
     mutating func connected() {
@@ -72,6 +79,9 @@ struct LiveBoard {
         if slot.isDirty { queue.append(topic) }
         slots[topic] = slot
         if succeeded { failed.remove(topic) } else { failed.insert(topic) }
+        guard succeeded, slot.payload.isEmpty, !slot.isDirty else { return }
+        slots[topic] = nil
+        order.removeAll { $0 == topic }
     }
 
     /// Sends again what the broker did not take.

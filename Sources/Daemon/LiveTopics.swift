@@ -24,6 +24,15 @@ final class LiveTopics: Sendable {
         pump()
     }
 
+    /// Clears what is retained there.
+    func end(_ topics: [String]) {
+        board.withLock { board in for topic in topics { board.end(topic) } }
+        pump()
+    }
+
+    /// What each topic is to hold; empty where it is to be cleared.
+    var payloads: [String: [UInt8]] { board.withLock { $0.payloads } }
+
     func connected() {
         board.withLock { $0.connected() }
         pump()

@@ -60,7 +60,7 @@ actor MeterPipeline {
     init(
         meter: Meter, mapping: NamedMapping, source: Reading.Source = .live, node: String, topics: Topics,
         journal: Journal, live: LiveTopics,
-        clock: any HostClock, logger: Logger
+        clock: any HostClock, kept: [String: [UInt8]] = [:], logger: Logger
     ) async {
         self.meter = meter
         self.source = source
@@ -77,8 +77,9 @@ actor MeterPipeline {
         availability = Availability(
             interval: meter.interval ?? Schedule.longestPause(of: meter.times.map(\.minutesSinceMidnight)))
         isRestored = source != .live || journal.stream != nil
-        fingerprint = await Self.stored(Self.fingerprintKey, of: meter, source, journal)
-        let known = await Self.stored(Self.stateKey, of: meter, source, journal).flatMap(ValidatorState.init(stored:))
+        let memory = Memory(meter: meter.id, journal: source == .live ? journal : nil, kept: kept)
+        fingerprint = await memory[Self.fingerprintKey]
+        let known = await memory[Self.stateKey].flatMap(ValidatorState.init(stored:))
         validator = Validator(
             limits: InstallationLimits(meter.limits), bounds: meter.plausibility, serial: meter.serial,
             protection: DemandedProtection(of: meter),
@@ -92,17 +93,10 @@ actor MeterPipeline {
             teller: AnomalyTeller(
                 meter: meter.id, stateKey: AnomalyDesk.stateKey, node: node, topics: topics, journal: journal,
                 live: live, logger: logger),
-            calendar: calendar, state: await Self.stored(AnomalyDesk.stateKey, of: meter, source, journal))
+            calendar: calendar, state: await memory[AnomalyDesk.stateKey])
         summaries = SummaryDesk(
             meter: meter, node: node, topics: topics, journal: journal, live: live, calendar: calendar,
-            state: await Self.stored(SummaryDesk.stateKey, of: meter, source, journal))
-    }
-
-    private static func stored(
-        _ key: String, of meter: Meter, _ source: Reading.Source, _ journal: Journal
-    ) async -> [UInt8]? {
-        guard source == .live else { return nil }
-        return (try? await journal.value(forKey: key, meter: meter.id)).flatMap { $0 }
+            state: await memory[SummaryDesk.stateKey])
     }
 
     // MARK: Telegrams
@@ -240,11 +234,19 @@ actor MeterPipeline {
     }
 
     /// Hands over what is held back: nothing comes any more.
-    func end() {
+    ///
+    /// - Returns: by key, what the next reader of the same meter goes on with.
+    @discardableResult
+    func end() -> [String: [UInt8]] {
         if let last = thinning?.end() { hand(last) }
-        guard isRestored else { return }
+        guard isRestored, source == .live else { return [:] }
         anomalies?.keep()
         summaries?.keep()
+        var kept = [Self.stateKey: validator.state.stored]
+        kept[Self.fingerprintKey] = fingerprint
+        kept[AnomalyDesk.stateKey] = anomalies?.stored
+        kept[SummaryDesk.stateKey] = summaries?.stored
+        return kept
     }
 
     /// Waits until what the journal was given so far is there, or cannot be.
@@ -361,10 +363,11 @@ actor MeterPipeline {
             return
         }
         isRestored = true
+        let memory = Memory(meter: meter.id, journal: source == .live ? journal : nil)
         if let known = ValidatorState(stored: known) { validator.restore(known) }
-        fingerprint = await Self.stored(Self.fingerprintKey, of: meter, source, journal) ?? fingerprint
-        anomalies?.restore(await Self.stored(AnomalyDesk.stateKey, of: meter, source, journal))
-        summaries?.restore(await Self.stored(SummaryDesk.stateKey, of: meter, source, journal))
+        fingerprint = await memory[Self.fingerprintKey] ?? fingerprint
+        anomalies?.restore(await memory[AnomalyDesk.stateKey])
+        summaries?.restore(await memory[SummaryDesk.stateKey])
     }
 
     // MARK: What people say
@@ -396,7 +399,13 @@ actor MeterPipeline {
     }
 
     /// The meter is compared with others.
-    func join(_ balance: BalanceDesk) { balances.append(balance) }
+    func join(_ balance: BalanceDesk) {
+        balances.removeAll { $0.main == balance.main }
+        balances.append(balance)
+    }
+
+    /// No meter is behind this one any more.
+    func leaveBalance() { balances.removeAll { $0.main == meter.id } }
 
     var isOnline: Bool { availability.isOnline }
 
@@ -422,6 +431,22 @@ actor MeterPipeline {
             reading, totals: totals.applied(to: reading.values), node: node, meter: meter.id, stream: journal.stream,
             seq: stateSeq)
         live.set(topics.state(meter.id), payload)
+    }
+}
+
+/// What was kept of a meter: by the reader before in this process, or by the journal. Nothing where what is read is not
+/// live.
+private struct Memory {
+    let meter: String
+    let journal: Journal?
+    var kept: [String: [UInt8]] = [:]
+
+    subscript(_ key: String) -> [UInt8]? {
+        get async {
+            guard let journal else { return nil }
+            if let value = kept[key] { return value }
+            return (try? await journal.value(forKey: key, meter: meter)).flatMap { $0 }
+        }
     }
 }
 

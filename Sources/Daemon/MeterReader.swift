@@ -13,18 +13,20 @@ struct MeterReader: Sendable {
     let meterProtocol: MeterProtocol
     let opener: any LinkOpening
     let clock: any HostClock
+    let pulse: Pulse
     let logger: Logger
     private let log: ReaderLog
     private let polls = PollHistory()
 
     init(
         intake: Intake, meterProtocol: MeterProtocol, opener: any LinkOpening, clock: any HostClock,
-        logger: Logger
+        pulse: Pulse, logger: Logger
     ) {
         self.intake = intake
         self.meterProtocol = meterProtocol
         self.opener = opener
         self.clock = clock
+        self.pulse = pulse
         self.logger = logger
         log = ReaderLog(logger: logger, clock: clock)
     }
@@ -47,6 +49,7 @@ struct MeterReader: Sendable {
         // One for all conversations: it remembers what its meter cannot do.
         var session = meterProtocol.makeSession(meter.settings)
         while !Task.isCancelled {
+            pulse.rest()
             let telegramsBefore = await pipeline.figures.telegrams
             do throws(TransportError) {
                 let link = try await opener.open(
@@ -65,6 +68,7 @@ struct MeterReader: Sendable {
             }
             // A line that brought a reading works: the next attempt is an early one.
             if await pipeline.figures.telegrams > telegramsBefore { backoff.reset() }
+            pulse.rest()
             _ = try? await Task.sleep(for: backoff.next())
         }
     }
@@ -72,7 +76,7 @@ struct MeterReader: Sendable {
     private func converse(over link: any Link, _ session: inout any Session<Telegram>) async -> Conversation.End {
         let conversation = Conversation(
             link: link, intake: intake, clock: clock, schedule: isPolled ? Schedule(meter) : nil, polls: polls,
-            isShared: meter.bus != nil
+            isShared: meter.bus != nil, pulse: pulse
         ) { finding in
             await report(finding)
         }
@@ -81,6 +85,7 @@ struct MeterReader: Sendable {
 
     /// The recording was read to its end; nothing more will come.
     private func rest() async {
+        pulse.rest()
         logger.notice("The recording was read to its end.")
         while (try? await Task.sleep(for: .seconds(3600))) != nil {}
     }

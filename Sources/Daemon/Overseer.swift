@@ -12,7 +12,9 @@ struct Overseer: Service {
     let journal: Journal
     let publisher: Publisher
     let live: LiveTopics
-    let pipelines: [MeterPipeline]
+    let fleet: Fleet
+    let manager: ServiceManager
+    let pulse: Pulse
     let clock: any HostClock
     let startedAt: Timestamp
 
@@ -23,24 +25,48 @@ struct Overseer: Service {
         await cancelWhenGracefulShutdown {
             var lastInfo: Duration?
             var lastError: JournalError?
+            var lastRevision: Int?
+            var lastStatus: String?
             repeat {
+                pulse.beat()
+                let pipelines = await fleet.pipelines
                 for pipeline in pipelines { await pipeline.tick() }
+                let status = await status(pipelines)
+                if status != lastStatus { manager.status(status) }
+                lastStatus = status
+                let revision = await fleet.revision
                 let now = clock.monotonic
                 let error = journal.lastError
-                if error != lastError || lastInfo.map({ now - $0 >= Self.infoInterval }) ?? true {
+                if error != lastError || revision != lastRevision
+                    || lastInfo.map({ now - $0 >= Self.infoInterval }) ?? true
+                {
                     lastInfo = now
                     lastError = error
+                    lastRevision = revision
                     // A journal that gets no readings ages as well.
                     Task { await journal.retain() }
                     live.set(topics.info, await info().json())
                 }
             } while (try? await Task.sleep(for: Self.tick)) != nil
         }
+        pulse.rest()
+    }
+
+    /// A line for `systemctl status`.
+    private func status(_ pipelines: [MeterPipeline]) async -> String {
+        var online = 0
+        for pipeline in pipelines where await pipeline.isOnline { online += 1 }
+        let figures = publisher.figures
+        let broker = figures.isConnected ? "broker connected" : "no broker"
+        // Not each number on its way: a line that changes all the time says less.
+        let waiting = figures.waiting > PublishQueue.unrecordedLimit * 2 ? ", readings wait for it" : ""
+        let trouble = journal.lastError.map { "; \($0.message)" } ?? ""
+        return "\(online) of \(pipelines.count) meters online, \(broker)\(waiting)\(trouble)"
     }
 
     func info() async -> DaemonInfo {
         var meters: [DaemonInfo.Meter] = []
-        for pipeline in pipelines { meters.append(await Self.info(of: pipeline)) }
+        for pipeline in await fleet.pipelines { meters.append(await Self.info(of: pipeline)) }
         let journalFigures = await journal.figures()
         let publisherFigures = publisher.figures
         let backlog = journalFigures.backlog[Publisher.outlet] ?? 0

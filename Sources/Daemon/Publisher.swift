@@ -31,6 +31,7 @@ final class Publisher: Service {
         case paced
         /// The broker, or one meter's topic, is tried again.
         case release(String?)
+        case drainRate(Broker.DrainRate)
         case stop
     }
 
@@ -41,13 +42,16 @@ final class Publisher: Service {
     private let drainRate: Broker.DrainRate
     /// Whether the topic `status` is the daemon's own: a replay is no daemon that is online.
     private let announcesDaemon: Bool
+    private let pulse: Pulse
+    private let rateChanges: AsyncStream<Broker.DrainRate>
+    private let rateSink: AsyncStream<Broker.DrainRate>.Continuation
     private let logger: Logger
     private let clock: any HostClock
     private let state = Mutex(PublisherFigures())
 
     init(
         client: MQTTClient, journal: Journal, live: LiveTopics, topics: Topics, drainRate: Broker.DrainRate,
-        announcesDaemon: Bool = true, clock: any HostClock, logger: Logger
+        announcesDaemon: Bool = true, clock: any HostClock, pulse: Pulse, logger: Logger
     ) {
         self.client = client
         self.journal = journal
@@ -56,8 +60,13 @@ final class Publisher: Service {
         self.drainRate = drainRate
         self.announcesDaemon = announcesDaemon
         self.clock = clock
+        self.pulse = pulse
         self.logger = logger
+        (rateChanges, rateSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
+
+    /// From now on a backlog is sent at this rate.
+    func change(drainRate: Broker.DrainRate) { rateSink.yield(drainRate) }
 
     var figures: PublisherFigures { state.withLock { $0 } }
 
@@ -70,6 +79,7 @@ final class Publisher: Service {
                 group.addTask { for await event in self.client.events { sink.yield(.connection(event)) } }
                 group.addTask { for await newest in self.journal.commits() { sink.yield(.committed(newest)) } }
                 group.addTask { for await newest in self.journal.eventCommits() { sink.yield(.told(newest)) } }
+                group.addTask { for await rate in self.rateChanges { sink.yield(.drainRate(rate)) } }
                 group.addTask { while (try? await Task.sleep(for: Self.tick)) != nil { sink.yield(.tick) } }
                 await self.loop(events, sink)
                 group.cancelAll()
@@ -97,8 +107,10 @@ final class Publisher: Service {
     private func loop(_ events: AsyncStream<Event>, _ sink: AsyncStream<Event>.Continuation) async {
         var course = Course(pace: Pace(drainRate), lastRetry: clock.monotonic)
         for await event in events {
+            pulse.beat()
             switch event {
             case .connection(let event): connection(event, &course)
+            case .drainRate(let rate): course.pace = Pace(rate)
             case .committed(let newest):
                 course.newest = newest
                 course.queue?.committed(newest: newest)
@@ -111,7 +123,9 @@ final class Publisher: Service {
             case .release(let meter): course.queue?.release(meter)
             case .paced: course.isPacing = false
             case .tick: retry(&course)
-            case .stop: return await finish(&course.queue, events)
+            case .stop:
+                pulse.rest()
+                return await finish(&course.queue, events)
             }
             await begin(&course)
             await record(&course)
@@ -356,9 +370,11 @@ final class Publisher: Service {
     private func record(_ course: inout Course) async {
         guard var queue = course.queue else { return }
         defer { course.queue = queue }
+        let newest = course.newest ?? 0
         state.withLock {
             $0.unrecorded = queue.acknowledged.position - queue.recorded.position
             $0.isHolding = queue.isHolding
+            $0.waiting = max(0, newest - queue.acknowledged.position)
             $0.apart = $0.apart.filter { queue.metersApart.contains($0.key) }
         }
         if let cursor = queue.mustRecord { await record(cursor, &queue) }
@@ -379,15 +395,14 @@ final class Publisher: Service {
 
     /// Says goodbye, hears what was still acknowledged, and records it.
     private func finish(_ queue: inout PublishQueue?, _ events: AsyncStream<Event>) async {
-        let farewell = MQTTMessage(topic: topics.status, payload: Array("offline".utf8), retain: true)
-        await client.stop(farewell: announcesDaemon ? farewell : nil)
+        await client.stop(farewell: announcesDaemon ? Backbone.farewell(topics) : nil)
         guard var queue else { return }
         var iterator = events.makeAsyncIterator()
         while !queue.isQuiet, let event = await iterator.next() {
             switch event {
             case .outcome(let position, let meter, .success): queue.accepted(position, of: meter)
             case .outcome(let position, let meter, .failure): queue.failed(position, of: meter, hold: false)
-            case .connection, .committed, .told, .toldOutcome, .paced, .tick, .release, .stop: break
+            case .connection, .committed, .told, .toldOutcome, .paced, .tick, .release, .drainRate, .stop: break
             }
         }
         if let cursor = queue.unrecorded { await record(cursor, &queue) }

@@ -9,6 +9,8 @@ struct PublisherFigures: Sendable {
     /// Meters whose topic the broker refuses, and why. Their readings wait.
     var apart: [String: String] = [:]
     var isConnected = false
+    /// Entries that the broker has not acknowledged, without those that wait by themselves.
+    var waiting: Int64 = 0
     /// Acknowledged entries that the journal still counts as waiting.
     var unrecorded: Int64 = 0
     /// Whether anybody had subscribed when the last reading was acknowledged; nil before the first.

@@ -56,7 +56,8 @@ public struct Replay: Sendable {
     ///
     /// - Throws: `JournalError`, also when a running daemon has the journal.
     public func run() async throws -> Outcome {
-        let backbone = try await Backbone(configuration, isDaemon: false, clock: clock, logger: logger)
+        let backbone = try await Backbone(
+            configuration, isDaemon: false, clock: clock, pulses: Pulses(clock: clock), logger: logger)
         let player = Player(
             replay: self, intake: await intake(backbone), journal: backbone.journal, publisher: backbone.publisher)
         let group = ServiceGroup(
@@ -82,7 +83,7 @@ public struct Replay: Sendable {
         configuration.journal.sync = .commit
         let backbone = try await Backbone(
             configuration, journalPath: folder.appendingPathComponent("journal.db").path, isDaemon: false, clock: clock,
-            logger: logger)
+            pulses: Pulses(clock: clock), logger: logger)
         let journal = backbone.journal
         let player = Player(replay: self, intake: await intake(backbone), journal: journal, publisher: nil)
         await player.play()

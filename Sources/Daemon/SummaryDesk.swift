@@ -60,8 +60,10 @@ struct SummaryDesk {
         lastKept = now
     }
 
+    var stored: [UInt8] { builder.stored }
+
     func keep() {
-        journal.set(builder.stored, forKey: Self.stateKey, meter: meter.id) { _ in }
+        journal.set(stored, forKey: Self.stateKey, meter: meter.id) { _ in }
     }
 
     private func tell(_ closed: [Summary]) {

@@ -216,6 +216,17 @@ public final class Journal: Sendable {
     /// Why the newest attempt to write failed; nil if it did not. Costs nothing to ask.
     public var lastError: JournalError? { condition.figures.lastError }
 
+    /// Calls back when everything that the journal was given before is done.
+    public func echo(_ body: @escaping @Sendable () -> Void) { queue.async(execute: body) }
+
+    /// How long a write may wait to be synced together with others.
+    public var gatheringTime: Duration {
+        switch settings.sync {
+        case .full: .zero
+        case .every(let time): time
+        }
+    }
+
     public func figures() async -> JournalFigures {
         let stored = try? await read { db in try db.storedFigures() }
         var figures = condition.figures

@@ -28,7 +28,7 @@ final class ConnectionLog {
 
     /// - Parameter wasStable: there was a connection for some time, so that this failure is a new one.
     func disconnected(_ why: Disconnection, wasStable: Bool, retryIn delay: Duration?) {
-        guard why.kind != .stopped else {
+        guard why.kind != .stopped, why.kind != .changed else {
             logger.info("\(why.sentence)")
             return
         }

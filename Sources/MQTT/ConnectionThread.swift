@@ -27,15 +27,21 @@ struct ConnectionThread: Sendable {
     }
 
     func run() {
-        let log = ConnectionLog(logger, settings: settings)
+        var settings = settings
+        var log = ConnectionLog(logger, settings: settings)
         var attempts = 0
         var onlyIPv4 = false
         while !mailbox.isStopping {
-            let attempt = connectOnce(log, onlyIPv4: onlyIPv4)
+            if let changed = mailbox.takeNewSettings() {
+                (settings, attempts, onlyIPv4) = (changed, 0, false)
+                log = ConnectionLog(logger, settings: changed)
+            }
+            let attempt = connectOnce(settings, log, onlyIPv4: onlyIPv4)
             attempts = attempt.wasStable ? 1 : attempts + 1
             // A dead IPv6 address would hide a living IPv4 one for ever.
             onlyIPv4 = attempt.neverReached && !onlyIPv4
-            let delay = mailbox.isStopping ? nil : backoff.delay(attempt: attempts, refused: attempt.end.isRefusal)
+            let isOver = mailbox.isStopping || mailbox.isChanging
+            let delay = isOver ? nil : backoff.delay(attempt: attempts, refused: attempt.end.isRefusal)
             log.disconnected(attempt.end, wasStable: attempt.wasStable, retryIn: delay)
             events.yield(.disconnected(attempt.end))
             if let delay { pause(delay) }
@@ -52,7 +58,7 @@ struct ConnectionThread: Sendable {
         var neverReached = false
     }
 
-    private func connectOnce(_ log: ConnectionLog, onlyIPv4: Bool) -> Attempt {
+    private func connectOnce(_ settings: BrokerSettings, _ log: ConnectionLog, onlyIPv4: Bool) -> Attempt {
         do {
             let session = try Session(
                 settings: settings, mailbox: mailbox, wakeUp: wakeUp, log: log, events: events, messages: messages)
@@ -64,10 +70,10 @@ struct ConnectionThread: Sendable {
         }
     }
 
-    /// Until the time has passed or the client is stopped.
+    /// Until the time has passed, or the client is stopped or gets other settings.
     private func pause(_ delay: Duration) {
         let deadline = clock.now + delay
-        while !mailbox.isStopping, case let left = deadline - clock.now, left > .zero {
+        while !mailbox.isStopping, !mailbox.isChanging, case let left = deadline - clock.now, left > .zero {
             var descriptor = pollfd(fd: wakeUp.descriptor, events: Int16(POLLIN), revents: 0)
             // One descriptor.
             _ = unsafe poll(&descriptor, 1, left.pollTimeout)

@@ -23,6 +23,8 @@ public struct Disconnection: Sendable, Hashable, CustomStringConvertible {
         case settings
         /// `stop` was called.
         case stopped
+        /// `change` was called: the next connection follows at once.
+        case changed
     }
 
     public var kind: Kind
@@ -41,13 +43,16 @@ public struct Disconnection: Sendable, Hashable, CustomStringConvertible {
         switch kind {
         case .tls, .badCredentials, .notAuthorized, .refused, .settings: true
         case .closedByBroker(let reason): reason != ReasonCode.serverShuttingDown
-        case .unresolvable, .unreachable, .lost, .silent, .stopped: false
+        case .unresolvable, .unreachable, .lost, .silent, .stopped, .changed: false
         }
     }
 }
 
 extension Disconnection {
     static let stopped = Disconnection(.stopped, "The connection to the broker was closed because the client stops.")
+
+    static let changed = Disconnection(
+        .changed, "The connection to the broker was closed because its settings have changed.")
 
     static func unresolvable(_ settings: BrokerSettings, why: String) -> Disconnection {
         Disconnection(

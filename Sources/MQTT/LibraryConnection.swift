@@ -217,6 +217,11 @@ struct LibraryError: Error {
         return messageID
     }
 
+    func unsubscribe(_ filter: String) throws(LibraryError) {
+        guard filter.isCString else { return }
+        try check(unsafe mosquitto_unsubscribe_v5(handle, nil, filter, nil))
+    }
+
     /// Says goodbye, so that the broker does not publish the will.
     func disconnect() throws(LibraryError) { try check(unsafe mosquitto_disconnect_v5(handle, 0, nil)) }
 

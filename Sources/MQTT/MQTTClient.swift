@@ -83,6 +83,16 @@ public final class MQTTClient: Sendable {
         mailbox.subscribe(filter, qos: min(max(qos, 0), 2))
     }
 
+    public func unsubscribe(_ filter: String) {
+        mailbox.unsubscribe(filter)
+    }
+
+    /// Goes on with other settings: says goodbye to the present broker as `stop` does, and connects to the next one at
+    /// once, also when the present one could not be reached.
+    public func change(to settings: BrokerSettings, farewell: MQTTMessage? = nil) {
+        mailbox.requestChange(to: settings, farewell: farewell)
+    }
+
     /// Ends the connection: publishes the farewell, waits up to a second for the acknowledgements and disconnects
     /// cleanly, so that the will is not published. Messages that were not sent yet are not sent any more.
     ///

@@ -15,7 +15,10 @@ final class Mailbox: Sendable {
         var messages: [Outgoing] = []
         var subscriptions: [(filter: String, qos: Int)] = []
         var isSubscriptionNew = false
+        var unsubscriptions: [String] = []
         var farewell: MQTTMessage?
+        /// Of the connection that is to be made in place of the present one.
+        var newSettings: BrokerSettings?
         var stopWaiters: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -23,7 +26,10 @@ final class Mailbox: Sendable {
     struct Work {
         var messages: [Outgoing]
         var isStopping: Bool
+        /// Whether the connection ends because another one follows.
+        var isChanging: Bool
         var subscriptions: [(filter: String, qos: Int)]
+        var unsubscriptions: [String]
     }
 
     private let state = Mutex(State())
@@ -59,6 +65,24 @@ final class Mailbox: Sendable {
             state.subscriptions.removeAll { $0.filter == filter }
             state.subscriptions.append((filter, qos))
             state.isSubscriptionNew = true
+            wake(&state)
+        }
+    }
+
+    func unsubscribe(_ filter: String) {
+        state.withLock { state in
+            state.subscriptions.removeAll { $0.filter == filter }
+            state.unsubscriptions.append(filter)
+            wake(&state)
+        }
+    }
+
+    func requestChange(to settings: BrokerSettings, farewell: MQTTMessage?) {
+        state.withLock { state in
+            guard state.phase == .running || state.phase == .idle else { return }
+            state.newSettings = settings
+            // Who is not connected says no goodbye, and would say it to the next broker.
+            state.farewell = state.isConnected ? farewell : nil
             wake(&state)
         }
     }
@@ -121,11 +145,23 @@ final class Mailbox: Sendable {
                 state.messages = []
                 state.isSubscriptionNew = false
                 state.isSignalled = false
+                state.unsubscriptions = []
             }
             if state.isSignalled { state.wakeUp?.clear() }
             return Work(
-                messages: state.messages, isStopping: state.phase != .running,
-                subscriptions: state.isSubscriptionNew ? state.subscriptions : [])
+                messages: state.messages, isStopping: state.phase != .running, isChanging: state.newSettings != nil,
+                subscriptions: state.isSubscriptionNew ? state.subscriptions : [],
+                unsubscriptions: state.unsubscriptions)
+        }
+    }
+
+    var isChanging: Bool { state.withLock { $0.newSettings != nil } }
+
+    /// What the next connection is made with; nil where nothing has changed.
+    func takeNewSettings() -> BrokerSettings? {
+        state.withLock { state in
+            defer { state.newSettings = nil }
+            return state.newSettings
         }
     }
 

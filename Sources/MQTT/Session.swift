@@ -57,8 +57,12 @@ final class Session {
         while true {
             let work = mailbox.take()
             window.append(contentsOf: work.messages)
-            if work.isStopping { return close(sayGoodbye()) }
-            if stage == .open { subscribe(work.subscriptions) }
+            if work.isStopping { return close(sayGoodbye(.stopped)) }
+            if work.isChanging { return close(sayGoodbye(.changed)) }
+            if stage == .open {
+                subscribe(work.subscriptions)
+                unsubscribe(work.unsubscriptions)
+            }
             sendAndHear()
             turn(atMost: .seconds(1))
             if let end { return close(end) }
@@ -202,6 +206,12 @@ final class Session {
         }
     }
 
+    private func unsubscribe(_ filters: [String]) {
+        for filter in filters where end == nil {
+            do { try library.unsubscribe(filter) } catch { fail(error) }
+        }
+    }
+
     // MARK: Hearing
 
     /// Acts on what the callbacks saw. - Returns: whether there was something.
@@ -261,9 +271,9 @@ final class Session {
     // MARK: The end
 
     /// Publishes the farewell, waits for what is under way and disconnects, all within a limit.
-    private func sayGoodbye() -> Disconnection {
+    private func sayGoodbye(_ why: Disconnection) -> Disconnection {
         for outgoing in window.takeWaiting() { answer(outgoing, .failure(.notConnected)) }
-        guard stage == .open else { return .stopped }
+        guard stage == .open else { return why }
         if let farewell = mailbox.takeFarewell() {
             window.prepend(Outgoing(message: farewell) { _ in })
         }
@@ -273,7 +283,7 @@ final class Session {
             turn(atMost: left)
         }
         if end == nil { disconnect(until: clock.now + .milliseconds(200)) }
-        return .stopped
+        return why
     }
 
     private func disconnect(until deadline: ContinuousClock.Instant) {

@@ -17,6 +17,14 @@ public struct Topics: Sendable, Hashable {
     public func summary(_ meter: String, _ period: String) -> String { "\(root)/\(meter)/summary/\(period)" }
     public func command(_ meter: String) -> String { "\(root)/\(meter)/command" }
     public func commandResult(_ meter: String) -> String { "\(root)/\(meter)/command/result" }
+    /// Everything of a meter that the broker retains.
+    ///
+    /// - Parameter problems: the types of anomalies that there are.
+    public func retained(of meter: String, problems: [String]) -> [String] {
+        [availability(meter), state(meter), summary(meter, "hour"), summary(meter, "day")]
+            + problems.map { problem(meter, $0) }
+    }
+
     /// The commands of all meters.
     public var commandFilter: String { "\(root)/+/command" }
 

@@ -8,7 +8,7 @@ import Wire
 /// had theirs, and what arrives belongs to whoever has the turn. The connection is opened with the first link, closed
 /// with the last, and when it is lost every link loses it.
 public final class SharedLine: Sendable {
-    private let endpoint: Endpoint
+    fileprivate let endpoint: Endpoint
     private let base: any LinkOpening
     private let state = Mutex(State())
 
@@ -263,7 +263,8 @@ public final class BusOpener: LinkOpening {
     ) async throws(TransportError) -> any Link {
         guard let bus = options.bus else { return try await base.open(endpoint, options: options, logger: logger) }
         let line = lines.withLock { lines in
-            if let line = lines[bus] { return line }
+            // After a reload the bus may be elsewhere.
+            if let line = lines[bus], line.endpoint == endpoint { return line }
             let line = SharedLine(endpoint, base: base)
             lines[bus] = line
             return line

@@ -7,6 +7,11 @@ struct ConfigurationOptions: ParsableArguments {
     @Option(name: .long, help: "The configuration file.")
     var config = "/etc/obisd/obisd.yaml"
 
+    /// Reads it again for the daemon that runs with it.
+    @Sendable func reload() throws -> Configuration {
+        try ConfigurationLoader(protocols: ProtocolRegistry.all).load(path: config)
+    }
+
     /// Loads it, or says on standard error what is wrong and ends with exit code 78.
     ///
     /// - Parameter isService: whether secrets of the service must be at hand.

@@ -32,7 +32,9 @@ struct Run: AsyncParsableCommand {
         let loaded = try options.load(isService: true)
         let logger = Logger(label: "obisd") { _ in StandardErrorLog(level: logLevel) }
         do {
-            try await DaemonService(configuration: loaded, opener: opener, logger: logger).run()
+            try await DaemonService(
+                configuration: loaded, load: options.reload, opener: opener, logger: logger
+            ).run()
         } catch let error as JournalError {
             logger.critical("\(error.message)")
             throw Exit.inputOutput

@@ -4,13 +4,15 @@ import Logging
 import MQTT
 import OBIS
 import ServiceLifecycle
+import Synchronization
 
 /// Commands that come over the broker, where the configuration allows them: `<meter>/command`, answered on
 /// `<meter>/command/result`.
 struct CommandService: Service {
     let client: MQTTClient
     let topics: Topics
-    let readers: [MeterReader]
+    let gate: CommandGate
+    let fleet: Fleet
     let clock: any HostClock
     let logger: Logger
 
@@ -18,11 +20,10 @@ struct CommandService: Service {
     static let limit = 4096
 
     func run() async throws {
-        client.subscribe(topics.commandFilter)
         await cancelWhenGracefulShutdown {
             var desk = CommandLedger()
             for await message in client.messages {
-                guard let meter = topics.meter(ofCommand: message.topic) else { continue }
+                guard gate.isOpen, let meter = topics.meter(ofCommand: message.topic) else { continue }
                 let command = desk.admit(message, now: clock.now)
                 answer(command, of: meter, await result(of: command, meter))
             }
@@ -34,12 +35,8 @@ struct CommandService: Service {
         switch command {
         case .refused(_, let reason): return reason
         case .admitted(let command):
-            guard
-                let reader = readers.first(where: { reader in reader.intake.pipelines.contains { $0.meter.id == meter }
-                }),
-                let pipeline = reader.intake.pipelines.first(where: { $0.meter.id == meter })
-            else { return "there is no meter \(meter)" }
-            return await perform(command, on: pipeline, reader)
+            guard let found = await fleet.reader(of: meter) else { return "there is no meter \(meter)" }
+            return await perform(command, on: found.pipeline, found.reader)
         }
     }
 
@@ -66,6 +63,27 @@ struct CommandService: Service {
             json.member("error", error)
         }
         client.publish(MQTTMessage(topic: topics.commandResult(meter), payload: json.bytes)) { _ in }
+    }
+}
+
+/// Whether commands are taken from the broker; off unless the configuration says so.
+final class CommandGate: Sendable {
+    private let client: MQTTClient
+    private let filter: String
+    private let state: Mutex<Bool>
+
+    init(_ client: MQTTClient, topics: Topics, isOpen: Bool) {
+        self.client = client
+        filter = topics.commandFilter
+        state = Mutex(false)
+        if isOpen { set(true) }
+    }
+
+    var isOpen: Bool { state.withLock { $0 } }
+
+    func set(_ isOpen: Bool) {
+        state.withLock { $0 = isOpen }
+        if isOpen { client.subscribe(filter) } else { client.unsubscribe(filter) }
     }
 }
 

@@ -5,7 +5,7 @@ import OBIS
 /// Does what commands ask of the running daemon.
 struct ControlDesk: Sendable {
     let overseer: Overseer
-    let pipelines: [MeterPipeline]
+    let fleet: Fleet
 
     func answer(_ request: ControlRequest) async -> [UInt8] {
         switch request.verb {
@@ -13,7 +13,7 @@ struct ControlDesk: Sendable {
             let info = await overseer.info()
             return ControlAnswer.done { json in json.member("status") { info.write(to: &$0) } }
         case .replaced:
-            guard let pipeline = pipelines.first(where: { $0.meter.id == request.meter }) else {
+            guard let meter = request.meter, let pipeline = await fleet.reader(of: meter)?.pipeline else {
                 return ControlAnswer.refused("there is no meter \(request.meter ?? "without a name")")
             }
             await pipeline.replaced()
@@ -26,7 +26,7 @@ struct ControlDesk: Sendable {
 
     private func change(_ id: String, _ request: ControlRequest) async -> [UInt8] {
         let until = request.until.map { Timestamp(milliseconds: $0) }
-        for pipeline in pipelines {
+        for pipeline in await fleet.pipelines {
             let isDone =
                 request.verb == .ignore
                 ? await pipeline.ignore(anomaly: id, reason: request.reason, until: until)

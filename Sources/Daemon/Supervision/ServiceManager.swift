@@ -2,20 +2,44 @@ import Glibc
 
 /// Tells the service manager how the daemon is (sd_notify): datagrams to the socket that `NOTIFY_SOCKET` names.
 /// Does nothing where there is none.
-struct ServiceManager: Sendable {
+public struct ServiceManager: Sendable {
     private let path: String?
+    /// Within what time the manager wants to hear that the daemon is alive; nil where it does not ask.
+    let watchdogTime: Duration?
 
-    init(environment: String? = ServiceManager.socketPath()) {
-        path = environment
+    public init(socket path: String?, watchdogTime: Duration? = nil) {
+        self.path = path
+        self.watchdogTime = watchdogTime
     }
 
-    func ready() { send("READY=1\nSTATUS=reading meters") }
+    /// What the environment says.
+    public static func ofEnvironment() -> ServiceManager {
+        let isAsked = variable("WATCHDOG_PID").map { $0 == "\(getpid())" } ?? true
+        let time = variable("WATCHDOG_USEC").flatMap { Int64($0) }.flatMap { $0 > 0 ? Duration.microseconds($0) : nil }
+        return ServiceManager(socket: variable("NOTIFY_SOCKET"), watchdogTime: isAsked ? time : nil)
+    }
+
+    /// The meters are read; or a reload has ended, well or not.
+    func ready() { send("READY=1") }
+
+    /// A sentence for `systemctl status`.
+    func status(_ text: String) { send("STATUS=" + text.replacing("\n", with: " ")) }
+
+    /// The configuration is being read again.
+    func reloading() {
+        var time = timespec()
+        // The structure lives across the call.
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        send("RELOADING=1\nMONOTONIC_USEC=\(Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)")
+    }
+
+    func isAlive() { send("WATCHDOG=1") }
 
     func stopping() { send("STOPPING=1\nSTATUS=shutting down") }
 
-    private static func socketPath() -> String? {
+    private static func variable(_ name: String) -> String? {
         // The string is copied before anything else can change the environment.
-        unsafe getenv("NOTIFY_SOCKET").map { unsafe String(cString: $0) }
+        unsafe getenv(name).map { unsafe String(cString: $0) }
     }
 
     private func send(_ message: String) {
