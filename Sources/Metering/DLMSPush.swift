@@ -1,6 +1,6 @@
 import COSEM
 import MBus
-import OBIS
+public import OBIS
 import Wire
 
 extension MeterProtocol {
@@ -62,11 +62,17 @@ struct ProfiledPushDecoder: Framer {
             if telegram.needsProfile { telegram.warnings.append(Self.missingProfile(for: telegram)) }
             return .frame(telegram)
         }
-        profile.apply(to: &telegram)
-        // Names that the profile gave may say who sent it.
+        profile.complete(&telegram)
+        return .frame(telegram)
+    }
+}
+
+extension Profile {
+    /// Applies the profile to a push. Names that it gives may say who sent it.
+    public func complete(_ telegram: inout Telegram) {
+        apply(to: &telegram)
         let title = telegram.ciphering?.systemTitle
         telegram.meter = PushIdentity.identity(of: telegram.registers, systemTitle: title)
-        return .frame(telegram)
     }
 }
 

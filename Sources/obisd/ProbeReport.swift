@@ -31,10 +31,10 @@ struct ProbeReport {
             guard let fit else { return telegram }
             var telegram = telegram
             telegram.warnings = []
-            fit.profile.apply(to: &telegram)
+            fit.profile.complete(&telegram)
             return telegram
         }
-        meter = finding.meter
+        meter = finding.meter(of: telegrams)
     }
 
     // MARK: Words

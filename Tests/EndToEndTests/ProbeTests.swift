@@ -59,7 +59,9 @@ struct ProbeTests {
             stanza: ["secondary: \"12345678/OBI/01\""]),
     ]
 
-    @Test("names protocol, line and meter of every simulated one, and its stanza passes the check", .timeLimit(.minutes(5)))
+    @Test(
+        "names protocol, line and meter of every simulated one, and its stanza passes the check",
+        .timeLimit(.minutes(5)))
     func everyKind() async throws {
         try await withFolder { folder in
             let key = folder.appendingPathComponent("key").path
@@ -112,7 +114,8 @@ struct ProbeTests {
                 problems.append("\(kind.simulated): no `\(words)` in\n\(stanza)")
             }
             let file = folder.appendingPathComponent("\(UUID().uuidString).yaml")
-            try Data("broker: {host: localhost}\njournal: {path: \(folder.path)/j.db}\n\(stanza)\n".utf8).write(to: file)
+            try Data("broker: {host: localhost}\njournal: {path: \(folder.path)/j.db}\n\(stanza)\n".utf8).write(
+                to: file)
             let check = try await Program.run(["check", "--config", file.path])
             if check.exitCode != 0 { problems.append("\(kind.simulated): \(check.error)\n\(stanza)") }
             return problems

@@ -104,7 +104,7 @@ struct PortProbeTests {
         let finding = walk.probe.finding
         #expect(finding?.meterProtocol.name == "dsmr-p1" && finding?.line == LineSettings(baud: 115_200))
         #expect(finding?.confidence == .certain && finding?.messages == 2)
-        #expect(finding?.meter.id == "E0012345678901234")
+        #expect(finding.map { $0.meter(of: $0.telegrams).id } == "E0012345678901234")
         #expect(walk.now < .seconds(12), "\(walk.now)")
     }
 
@@ -142,7 +142,7 @@ struct PortProbeTests {
             return walk.probe.finding
         }
         let closed = walk(ProtocolSettings())
-        #expect(closed?.sealed?.code == .keyMissing && closed?.meter.manufacturer == "ISK")
+        #expect(closed?.sealed?.code == .keyMissing && closed?.meter(of: []).manufacturer == "ISK")
         #expect(closed?.telegrams == [] && closed?.confidence != .certain)
         let open = walk(
             ProtocolSettings(

@@ -30,7 +30,9 @@ struct ProfileFitTests {
     func named(voltage: Int64, maker: String, name: String, confidence: Confidence) {
         let fit = ProfileFit.best(
             for: [Self.telegram(voltage: voltage, maker: maker)], among: ShippedProfiles.all)
-        #expect(fit?.profile.name == name && fit?.confidence == confidence, "\(fit?.profile.name ?? "-"): \(fit?.why ?? "-")")
+        #expect(
+            fit?.profile.name == name && fit?.confidence == confidence,
+            "\(fit?.profile.name ?? "-"): \(fit?.why ?? "-")")
     }
 
     @Test("is a guess where several profiles fit and the maker is not known")

@@ -97,10 +97,11 @@ struct Listening: Sendable {
         ears.filter(\.hasRecognised).min { rank($0) < rank($1) }
     }
 
-    /// A telegram counts more than a message that nobody can open, then what is left over, then what is usual.
+    /// A telegram counts more than a message that nobody can open. What is left over tells whose such a message is; where
+    /// several read the same text, it is what is usual on this line.
     private func rank(_ ear: Ear) -> (Int, Int, Int) {
         let usual = ear.meterProtocol.recognition.lines.firstIndex { $0.heardAs == line } ?? Int.max
-        return (ear.telegrams.count > 0 ? 0 : 1, ear.noise, usual)
+        return ear.telegrams.count > 0 ? (0, usual, ear.noise) : (1, ear.noise, usual)
     }
 
     /// Whether somebody talks and is not understood.

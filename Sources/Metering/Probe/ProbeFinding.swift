@@ -27,7 +27,9 @@ public struct ProbeFinding: Sendable {
     public let confidence: Confidence
 
     /// Who it is, as far as it says so.
-    public var meter: MeterIdentity {
+    ///
+    /// - Parameter telegrams: of the finding, with or without what a profile adds.
+    public func meter(of telegrams: [Telegram]) -> MeterIdentity {
         var meter = MeterIdentity()
         for other in telegrams.map(\.meter) {
             meter.id = meter.id ?? other.id
