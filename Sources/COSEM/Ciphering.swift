@@ -184,18 +184,25 @@ struct GeneralCiphering {
         "system title \(Hex.string(systemTitle)), security control \(Hex.string([securityControl])), counter \(invocationCounter)"
     }
 
+    private func refusal(_ code: WireError.Code, _ message: String) -> WireError {
+        var error = WireError(code, message)
+        error.protection = MessageProtection(
+            systemTitle: systemTitle, securityControl: securityControl, invocationCounter: invocationCounter)
+        return error
+    }
+
     private func keyMissing() -> WireError {
-        WireError(.keyMissing, "the message is encrypted (\(sender)) and no encryption key is configured")
+        refusal(.keyMissing, "the message is encrypted (\(sender)) and no encryption key is configured")
     }
 
     private func wrongEncryptionKey() -> WireError {
-        WireError(
+        refusal(
             .decryption,
             "wrong encryption key, or a damaged message (\(sender)): what it decrypts to is no DLMS message")
     }
 
     private func wrongAuthenticationKey() -> WireError {
-        WireError(
+        refusal(
             .authentication,
             "wrong authentication key, or a tampered message (\(sender)): it decrypts, but its tag is wrong")
     }

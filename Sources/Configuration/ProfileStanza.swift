@@ -63,6 +63,7 @@ extension ConfigurationReading {
             return definition.profile
         }
         var profile = definition.profile
+        if profile.makers.isEmpty { profile.makers = parent.makers }
         profile.units += parent.units
         profile.lists += parent.lists.filter { list in !profile.lists.contains { $0.types == list.types } }
         return profile
@@ -78,14 +79,23 @@ extension ConfigurationReading {
             findings.fail(place, value.key, "cannot be the name of a profile", remedy: "use letters, digits and . _ -")
             return nil
         }
-        guard let section = value.section("a profile", keys: ["summary", "extends", "units", "lists"]) else {
+        guard let section = value.section("a profile", keys: ["summary", "makers", "extends", "units", "lists"]) else {
             return nil
         }
         var profile = Profile(name: name)
         profile.summary = section["summary"]?.label(atMost: 1024) ?? ""
+        profile.makers = section["makers"].flatMap(makers) ?? []
         profile.units = section["units"].flatMap(unitRules) ?? []
         profile.lists = section["lists"].flatMap(listRules) ?? []
         return ProfileDefinition(profile: profile, extends: section["extends"])
+    }
+
+    private func makers(_ value: Value) -> [String]? {
+        value.listOrOne()?.compactMap { item in
+            item.parsed("maker", examples: "LGZ or KFM") { text in
+                text.utf8.count == 3 && text.utf8.allSatisfy { (0x41...0x5A).contains($0) } ? text : nil
+            }
+        }
     }
 
     // MARK: Units

@@ -1,6 +1,6 @@
 import COSEM
 import MBus
-import OBIS
+public import OBIS
 import Wire
 
 extension MeterProtocol {
@@ -12,7 +12,18 @@ extension MeterProtocol {
         defaultLine: { _ in LineSettings(baud: 2400, dataBits: 8, parity: .even) },
         makeDecoder: { ProfiledPushDecoder($0) },
         // Two pushes are seconds apart, the frames of one far less.
-        makeSession: { settings in PushSession(silence: .seconds(2)) { ProfiledPushDecoder(settings) } })
+        makeSession: { settings in PushSession(silence: .seconds(2)) { ProfiledPushDecoder(settings) } },
+        recognition: Recognition(
+            lines: [
+                LineSettings(baud: 2400, dataBits: 8, parity: .even), LineSettings(baud: 115_200),
+                LineSettings(baud: 9600), LineSettings(baud: 2400),
+                LineSettings(baud: 9600, dataBits: 8, parity: .even),
+                LineSettings(baud: 19200),
+            ],
+            advice: """
+                a customer interface often talks only when the utility has switched it on; one that is wired as M-Bus needs \
+                a slave converter, not a master
+                """))
 }
 
 /// `dlms-push`: the decoder of the COSEM module with a profile behind it.
@@ -51,11 +62,17 @@ struct ProfiledPushDecoder: Framer {
             if telegram.needsProfile { telegram.warnings.append(Self.missingProfile(for: telegram)) }
             return .frame(telegram)
         }
-        profile.apply(to: &telegram)
-        // Names that the profile gave may say who sent it.
+        profile.complete(&telegram)
+        return .frame(telegram)
+    }
+}
+
+extension Profile {
+    /// Applies the profile to a push. Names that it gives may say who sent it.
+    public func complete(_ telegram: inout Telegram) {
+        apply(to: &telegram)
         let title = telegram.ciphering?.systemTitle
         telegram.meter = PushIdentity.identity(of: telegram.registers, systemTitle: title)
-        return .frame(telegram)
     }
 }
 

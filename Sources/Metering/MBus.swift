@@ -24,7 +24,48 @@ extension MeterProtocol {
         },
         makeListener: { settings in
             PushSession(silence: .seconds(3)) { MBusDecoder(decipher: settings.encryptionKey.map(Decipher.cbc)) }
-        })
+        },
+        recognition: Recognition(
+            // Slaves are silent; these are the lines on which another master may be heard with them.
+            lines: [.mbus, busLine(9600), busLine(300)],
+            heard: secondaryAddress,
+            questions: [
+                question("M-Bus request to all", .primary(LinkAddress.allAnswer), .mbus),
+                question("M-Bus selection of any", .secondary(.any), .mbus),
+                question("M-Bus request to all", .primary(LinkAddress.allAnswer), busLine(9600)),
+                question("M-Bus request to all", .primary(LinkAddress.allAnswer), busLine(300)),
+            ],
+            advice: "the slaves of an M-Bus need a level converter that is a master, and talk only when they are asked")
+    )
+
+    private static func busLine(_ baud: Int) -> LineSettings { LineSettings(baud: baud, dataBits: 8, parity: .even) }
+
+    private static func question(_ name: String, _ address: MasterSession.Address, _ line: LineSettings) -> Question {
+        Question(
+            name: name, line: line,
+            makeSession: { line, settings in
+                MasterSession(
+                    settings: MasterSession.Settings(
+                        address: address, line: line, retries: 1, isSearch: true,
+                        decipher: settings.encryptionKey.map(Decipher.cbc)))
+            },
+            answered: secondaryAddress, search: "scan")
+    }
+
+    /// A slave says its secondary address in every answer.
+    @Sendable private static func secondaryAddress(of telegram: Telegram) -> [StanzaEntry] {
+        telegram.meter.secondaryAddress.map { [StanzaEntry(.secondary, "\"\($0)\"")] } ?? []
+    }
+}
+
+extension MeterIdentity {
+    /// Under which the slave can be selected, without its medium, for which there are several numbers; nil for one that has
+    /// no number. A fixed structure names no maker.
+    public var secondaryAddress: String? {
+        guard let id else { return nil }
+        guard let manufacturer, let version = version.flatMap({ UInt8($0) }) else { return id }
+        return "\(id)/\(manufacturer)/\(Hex.string([version]).uppercased())"
+    }
 }
 
 /// Opens the records of encryption mode 5 (EN 13757-7): AES-128 in CBC mode, no padding.

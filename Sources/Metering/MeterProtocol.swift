@@ -5,7 +5,7 @@ import Wire
 
 /// A protocol that meters speak: everything that the rest of the program needs to know of it.
 ///
-/// The registry drives the configuration's keys, the `decode` command, the reader tasks, the simulator
+/// The registry drives the configuration's keys, the `decode` and `probe` commands, the reader tasks, the simulator
 /// and the conformance tests. A new protocol is one module and one entry in `ProtocolRegistry.all`.
 public struct MeterProtocol: Sendable {
     /// The name in the configuration and on the command line.
@@ -30,6 +30,8 @@ public struct MeterProtocol: Sendable {
     public let makeSession: @Sendable (ProtocolSettings) -> any Session<Telegram>
     /// Hears what passes between a meter and whoever asks it. A meter that talks by itself has one conversation only.
     public let makeListener: @Sendable (ProtocolSettings) -> any Session<Telegram>
+    /// How a meter is found on a port of which nothing is known.
+    public let recognition: Recognition
 
     public init(
         name: String, summary: String, keys: Set<ProtocolKey>,
@@ -40,7 +42,8 @@ public struct MeterProtocol: Sendable {
         subMeters: @escaping @Sendable (Telegram) -> [SubMeterTelegram] = { _ in [] },
         makeDecoder: @escaping @Sendable (ProtocolSettings) -> any Framer<Telegram>,
         makeSession: @escaping @Sendable (ProtocolSettings) -> any Session<Telegram>,
-        makeListener: (@Sendable (ProtocolSettings) -> any Session<Telegram>)? = nil
+        makeListener: (@Sendable (ProtocolSettings) -> any Session<Telegram>)? = nil,
+        recognition: Recognition = Recognition()
     ) {
         self.name = name
         self.summary = summary
@@ -53,6 +56,7 @@ public struct MeterProtocol: Sendable {
         self.makeDecoder = makeDecoder
         self.makeSession = makeSession
         self.makeListener = makeListener ?? makeSession
+        self.recognition = recognition
     }
 }
 

@@ -15,7 +15,13 @@ extension MeterProtocol {
         mapping: NamedMapping(sumsTariffs: true),
         subMeters: { SubMeters.telegrams(of: $0).map { SubMeterTelegram(channel: $0.channel, telegram: $0.telegram) } },
         makeDecoder: { P1PortDecoder($0) },
-        makeSession: { settings in PushSession(silence: .seconds(2)) { P1PortDecoder(settings) } })
+        makeSession: { settings in PushSession(silence: .seconds(2)) { P1PortDecoder(settings) } },
+        recognition: Recognition(
+            lines: [LineSettings(baud: 115_200), LineSettings(baud: 9600, dataBits: 7, parity: .even)],
+            advice: """
+                a P1 port talks only while its request line (pin 2) has 5 V, and its data line is inverted: the cable must \
+                turn it round
+                """))
 }
 
 /// Telegrams as they stand on a P1 port: plain, or each inside of a ciphered message.

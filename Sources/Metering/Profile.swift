@@ -6,14 +6,19 @@ public struct Profile: Sendable, Hashable {
     public var name: String
     /// One sentence: which meter, whose list.
     public var summary: String
+    /// Three letters each of the makers whose meters it is for; empty where it does not say.
+    public var makers: [String]
     /// Units by code; the first that matches counts.
     public var units: [UnitRule]
     /// Lists that carry no codes, recognised by the types of their values.
     public var lists: [ListRule]
 
-    public init(name: String, summary: String = "", units: [UnitRule] = [], lists: [ListRule] = []) {
+    public init(
+        name: String, summary: String = "", makers: [String] = [], units: [UnitRule] = [], lists: [ListRule] = []
+    ) {
         self.name = name
         self.summary = summary
+        self.makers = makers
         self.units = units
         self.lists = lists
     }

@@ -37,7 +37,31 @@ extension MeterProtocol {
             return ReadoutSession(settings: ReadoutSession.Settings(settings, line: settings.line))
         },
         // A meter that is asked takes up to two seconds between its identification and its readout.
-        makeListener: { settings in listener(silence: .seconds(settings.mode == .d ? 1 : 3)) })
+        makeListener: { settings in listener(silence: .seconds(settings.mode == .d ? 1 : 3)) },
+        recognition: Recognition(
+            lines: [
+                .modeD, .signOn, LineSettings(baud: 9600, dataBits: 7, parity: .even),
+                LineSettings(baud: 1200, dataBits: 7, parity: .even),
+                LineSettings(baud: 4800, dataBits: 7, parity: .even),
+            ],
+            listening: {
+                var settings = $0
+                settings.mode = .d
+                return settings
+            },
+            heard: { _ in [StanzaEntry(.mode, "d")] },
+            questions: [
+                Question(name: "sign-on", line: .signOn) { line, _ in
+                    ReadoutSession(settings: .probing(line, retries: 1))
+                },
+                Question(
+                    name: "sign-on after a wake-up", line: .signOn,
+                    makeSession: { line, _ in
+                        ReadoutSession(settings: .probing(line, retries: 0, wakeUp: WakeUp()))
+                    },
+                    answered: { _ in [StanzaEntry(.wakeUp, "true")] }),
+            ],
+            advice: "most meters with an optical port talk only when they are asked"))
 
     @Sendable private static func listener(silence: Duration) -> PushSession<ReadoutDecoder> {
         PushSession(silence: silence) { ReadoutDecoder(source: .line) }
@@ -45,6 +69,14 @@ extension MeterProtocol {
 }
 
 extension ReadoutSession.Settings {
+    /// For a meter that may not be there: few repetitions.
+    fileprivate static func probing(_ line: LineSettings?, retries: Int, wakeUp: WakeUp? = nil) -> Self {
+        var settings = Self(ProtocolSettings(), line: line)
+        settings.retries = retries
+        settings.wakeUp = wakeUp
+        return settings
+    }
+
     fileprivate init(_ settings: ProtocolSettings, line: LineSettings?) {
         self.init(
             line: line, maximumBaud: settings.maximumBaud, address: settings.address ?? "",

@@ -57,7 +57,7 @@ public struct SinglePoll<Message: Sendable>: Sendable {
 
 /// What arrives on a link and the timers of the sessions that use it, as one sequence.
 public actor PolledInbound {
-    enum Event: Sendable {
+    package enum Event: Sendable {
         case received([UInt8])
         case timer(Int)
         case ended(TransportError?)
@@ -88,19 +88,19 @@ public actor PolledInbound {
         pump.cancel()
     }
 
-    func next() async -> Event {
+    package func next() async -> Event {
         for await event in events { return event }
         return .ended(.cancelled)
     }
 
-    nonisolated func newTimer() -> Int {
+    package nonisolated func newTimer() -> Int {
         timers.withLock { count in
             count += 1
             return count
         }
     }
 
-    nonisolated func timer(_ number: Int, after duration: Duration) -> Task<Void, Never> {
+    package nonisolated func timer(_ number: Int, after duration: Duration) -> Task<Void, Never> {
         Task { [sink] in
             guard (try? await Task.sleep(for: duration)) != nil else { return }
             sink.yield(.timer(number))

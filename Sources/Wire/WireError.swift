@@ -33,6 +33,8 @@ public struct WireError: Error, Sendable {
     public let message: String
     /// The byte that it is about, counted from the start of the input or of the message.
     public var offset: Int?
+    /// Of a message that could not be opened: how it is protected, as far as its header says in plain text.
+    public var protection: MessageProtection?
 
     public init(_ code: Code, _ message: String, offset: Int? = nil) {
         self.code = code
@@ -45,6 +47,20 @@ public struct WireError: Error, Sendable {
         var copy = self
         copy.offset = offset.map { $0 + bytes }
         return copy
+    }
+}
+
+/// How a message is protected, as its header says in plain text (IEC 62056-5-3, 5.3).
+public struct MessageProtection: Sendable, Hashable {
+    /// Eight bytes: three letters of the maker and a number.
+    public let systemTitle: [UInt8]
+    public let securityControl: UInt8
+    public let invocationCounter: UInt32
+
+    public init(systemTitle: [UInt8], securityControl: UInt8, invocationCounter: UInt32) {
+        self.systemTitle = systemTitle
+        self.securityControl = securityControl
+        self.invocationCounter = invocationCounter
     }
 }
 

@@ -123,8 +123,11 @@ struct Decode: ParsableCommand {
 struct KeyArgument: ExpressibleByArgument {
     /// Nil for a text that is no key.
     let secret: Secret?
+    /// The file that holds it; nil where the digits were given.
+    let file: String?
 
     init(argument: String) {
+        file = argument.hasPrefix("@") ? String(argument.dropFirst()) : nil
         secret = Self.secret(argument)
     }
 

@@ -67,7 +67,7 @@ struct DecodeResult {
         return json.bytes
     }
 
-    private static func write(_ telegram: Telegram, _ json: inout JSONWriter) {
+    static func write(_ telegram: Telegram, _ json: inout JSONWriter) {
         json.member("meter") { json in
             json.member("id", telegram.meter.id)
             json.member("manufacturer", telegram.meter.manufacturer)

@@ -12,7 +12,8 @@ struct Obisd: AsyncParsableCommand {
             """,
         version: DaemonService.version,
         subcommands: [
-            Run.self, Check.self, Decode.self, Scan.self, Simulate.self, Status.self, Readings.self, Anomalies.self,
+            Run.self, Check.self, Decode.self, Probe.self, Scan.self, Simulate.self, Status.self, Readings.self,
+            Anomalies.self,
             Replaced.self, Backup.self, Replay.self,
         ])
 }

@@ -3,6 +3,7 @@ import Configuration
 import Foundation
 import Logging
 import MBus
+import Metering
 import OBIS
 import Transport
 import Wire
@@ -171,13 +172,9 @@ struct Scan: AsyncParsableCommand {
 extension BusSearch.Found {
     fileprivate init(_ telegram: Telegram, _ probe: BusSearch.Probe) {
         let meter = telegram.meter
-        var secondary: String?
-        if let id = meter.id, let maker = meter.manufacturer, let version = meter.version.flatMap({ UInt8($0) }) {
-            secondary = "\(id)/\(maker)/\(Hex.string([version]).uppercased())"
-        } else if case .secondary = probe {
-            // A fixed structure names no maker.
-            secondary = meter.id
-        }
+        var secondary = meter.secondaryAddress
+        // A fixed structure names no maker.
+        if case .primary = probe, secondary?.contains("/") != true { secondary = nil }
         self.init(probe, secondary: secondary, identification: meter.id, medium: meter.medium?.rawValue)
     }
 
@@ -219,12 +216,11 @@ extension LineSettings: ExpressibleByArgument {
 
 /// One line on a terminal that is written over, and nothing elsewhere.
 private struct ScanProgress {
-    private let isTerminal = isatty(STDERR_FILENO) == 1
+    private let progress = ProgressLine()
     private let began = ContinuousClock.now
     private var asked = 0
 
     mutating func show(_ search: BusSearch, _ probe: BusSearch.Probe) {
-        guard isTerminal else { return }
         asked += 1
         let each = began.duration(to: .now) / asked
         let left = Int((each * search.remaining).components.seconds)
@@ -235,12 +231,10 @@ private struct ScanProgress {
             }
         let time = left < 90 ? "\(left) s" : "\(left / 60) min"
         let text = "\(place): \(search.found.count) found, at least \(search.remaining) probes left, about \(time)"
-        FileHandle.standardError.write(Data("\r\u{1B}[K\(text)".utf8))
+        progress.show(text)
     }
 
-    func end() {
-        if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
-    }
+    func end() { progress.end() }
 }
 
 /// What was found, for the configuration and for programs.
