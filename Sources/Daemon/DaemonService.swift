@@ -1,5 +1,6 @@
 import Configuration
 import Journal
+import LogMessages
 import Logging
 import MQTT
 import Metering
@@ -42,7 +43,7 @@ public struct DaemonService: Sendable {
             answer: ControlDesk(overseer: overseer, pipelines: overseer.pipelines).answer, logger: logger)
         let manager = ServiceManager()
         logger.notice(
-            "obisd \(Self.version) reads \(readers.count) \(readers.count == 1 ? "meter" : "meters").",
+            .daemonReady, "obisd \(Self.version) reads \(readers.count) \(readers.count == 1 ? "meter" : "meters").",
             metadata: [
                 "node": "\(backbone.node)", "broker": "\(configuration.broker.host):\(configuration.broker.port)",
             ])
@@ -56,8 +57,8 @@ public struct DaemonService: Sendable {
             services.append(
                 .init(
                     service: CommandService(
-                        client: backbone.client, topics: backbone.topics, readers: readers, clock: clock, logger: logger
-                    )))
+                        client: backbone.client, topics: backbone.topics, readers: readers, clock: clock,
+                        log: PacedLog(logger))))
         }
         services.append(.init(service: HangUpListener(logger: logger)))
         services.append(.init(service: ReaderGroup(readers: readers, manager: manager, logger: logger)))
@@ -69,7 +70,7 @@ public struct DaemonService: Sendable {
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }))
         try await group.run()
-        logger.notice("Stopped.")
+        logger.notice(.daemonStopped, "Stopped.")
     }
 
     private func makeReaders(_ backbone: Backbone) async -> [MeterReader] {

@@ -1,5 +1,6 @@
 import Configuration
 import Journal
+import LogMessages
 import Logging
 import MQTT
 import OBIS
@@ -41,7 +42,7 @@ final class Publisher: Service {
     private let drainRate: Broker.DrainRate
     /// Whether the topic `status` is the daemon's own: a replay is no daemon that is online.
     private let announcesDaemon: Bool
-    private let logger: Logger
+    private let log: PacedLog
     private let clock: any HostClock
     private let state = Mutex(PublisherFigures())
 
@@ -56,7 +57,7 @@ final class Publisher: Service {
         self.drainRate = drainRate
         self.announcesDaemon = announcesDaemon
         self.clock = clock
-        self.logger = logger
+        log = PacedLog(logger) { clock.monotonic }
     }
 
     var figures: PublisherFigures { state.withLock { $0 } }
@@ -148,6 +149,7 @@ final class Publisher: Service {
         case .connected(let properties):
             state.withLock { ($0.lastError, $0.isConnected) = (nil, true) }
             live.connected()
+            log.over("hold")
             // The retained topics keep their share of the window while a backlog drains.
             let window = max(1, properties.window - LiveBoard.share)
             course.window = window
@@ -202,7 +204,9 @@ final class Publisher: Service {
             $0.lastError = error.description
         }
         guard isFirst else { return }
-        logger.error("\(error.description) The readings stay in the journal and are sent again in 30 s.")
+        log.say(
+            "hold", .error, .brokerRefused,
+            "\(error.description) The readings stay in the journal and are sent again in 30 s.")
         release(nil, sink)
     }
 
@@ -226,7 +230,8 @@ final class Publisher: Service {
             queue?.giveUp(position, of: meter)
             countAside(error, entry)
         } else if refusals == 1 {
-            logger.error(
+            log.say(
+                "apart \(meter)", .error, .brokerRefused,
                 "\(error.description) The readings of \(meter) stay in the journal and are sent again every 30 s.",
                 metadata: ["meter": "\(meter)"])
         }
@@ -260,7 +265,8 @@ final class Publisher: Service {
             $0.setAside += 1
             $0.lastError = error.description
         }
-        logger.error(
+        log.say(
+            "aside \(entry.meter)", .error, .readingsGivenUp,
             "\(error.description) The reading stays in the journal and is not sent; a gap says so.",
             metadata: ["meter": "\(entry.meter)", "seq": "\(entry.reading?.seq ?? 0)"])
     }
@@ -268,7 +274,8 @@ final class Publisher: Service {
     private func told(_ event: JournalEvent, _ result: Result<UInt8, PublishError>, _ lane: inout EventLane?) {
         guard let refusal = lane?.concluded(event, result) else { return }
         state.withLock { $0.lastError = refusal.description }
-        logger.error(
+        log.say(
+            "event \(event.meter)", .error, .brokerRefused,
             "\(refusal.description) The anomaly stays in the journal and is sent again every 30 s.",
             metadata: ["meter": "\(event.meter)"])
     }

@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import LogMessages
 import Logging
 import MQTT
 import OBIS
@@ -12,7 +13,7 @@ struct CommandService: Service {
     let topics: Topics
     let readers: [MeterReader]
     let clock: any HostClock
-    let logger: Logger
+    let log: PacedLog
 
     /// More than any command has.
     static let limit = 4096
@@ -58,7 +59,10 @@ struct CommandService: Service {
     }
 
     private func answer(_ command: CommandLedger.Verdict, of meter: String, _ error: String?) {
-        if let error { logger.notice("A command was refused: \(error).", metadata: ["meter": "\(meter)"]) }
+        if let error {
+            log.say(
+                meter, .notice, .commandRefused, "A command was refused: \(error).", metadata: ["meter": "\(meter)"])
+        }
         var json = JSONWriter()
         json.object { json in
             json.member("id", command.id)
