@@ -1,6 +1,7 @@
 import Foundation
 import LogMessages
 import Logging
+import TestSupport
 import Testing
 
 @testable import Daemon
@@ -72,44 +73,11 @@ struct JournaldLogTests {
         #expect(again.read() == ["MESSAGE=a"])
         #expect(JournaldSocket(path: String(repeating: "x", count: 200)) == nil)
     }
+}
 
-    /// Takes datagrams as the journal does.
-    private final class JournalSocket {
-        let path: String
-        private let descriptor: Int32
-
-        init(path: String = FileManager.default.temporaryDirectory.path + "/j\(UInt32.random(in: 0...UInt32.max))")
-            throws
-        {
-            self.path = path
-            descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
-            var address = sockaddr_un()
-            address.sun_family = sa_family_t(AF_UNIX)
-            withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: Array(path.utf8)) }
-            let code = withUnsafePointer(to: &address) { pointer in
-                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-                }
-            }
-            try #require(code == 0)
-        }
-
-        deinit {
-            close(descriptor)
-            unlink(path)
-        }
-
-        func logger() -> Logger? {
-            guard let log = JournaldLog(path: path, level: .trace) else { return nil }
-            return Logger(label: "test") { _ in log }
-        }
-
-        /// The lines of the next datagram; nil where none waits.
-        func read() -> [String]? {
-            var buffer = [UInt8](repeating: 0, count: 1 << 18)
-            let count = recv(descriptor, &buffer, buffer.count, 0)
-            guard count >= 0 else { return nil }
-            return String(decoding: buffer.prefix(count), as: UTF8.self).split(separator: "\n").map(String.init)
-        }
+extension JournalSocket {
+    fileprivate func logger() -> Logger? {
+        guard let log = JournaldLog(path: path, level: .trace) else { return nil }
+        return Logger(label: "test") { _ in log }
     }
 }
