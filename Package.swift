@@ -75,7 +75,8 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "Rules", dependencies: ["OBIS"], swiftSettings: strict),
         .target(name: "Journal", dependencies: ["OBIS", "LogMessages", grdb, log], swiftSettings: strict),
-        .target(name: "MQTT", dependencies: ["OBIS", "LogMessages", "CMosquitto", "CLinux", log], swiftSettings: strict),
+        .target(
+            name: "MQTT", dependencies: ["OBIS", "LogMessages", "CMosquitto", "CLinux", log], swiftSettings: strict),
         .target(
             name: "MeterSimulator",
             dependencies: [
