@@ -50,6 +50,8 @@ let package = Package(
         // Values and bytes: no dependency.
         .target(name: "OBIS", swiftSettings: strict),
         .target(name: "Wire", swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
+        // Ids and paces of log lines, for every module that has some.
+        .target(name: "LogMessages", dependencies: [log], swiftSettings: strict),
 
         // Protocols: pure, sans-IO.
         .target(name: "IEC62056", dependencies: ["OBIS", "Wire"], swiftSettings: strict),
@@ -69,11 +71,12 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Transport",
-            dependencies: ["OBIS", "Wire", "CLinux", nio, nioPosix, log],
+            dependencies: ["OBIS", "Wire", "LogMessages", "CLinux", nio, nioPosix, log],
             swiftSettings: strict),
         .target(name: "Rules", dependencies: ["OBIS"], swiftSettings: strict),
-        .target(name: "Journal", dependencies: ["OBIS", grdb, log], swiftSettings: strict),
-        .target(name: "MQTT", dependencies: ["OBIS", "CMosquitto", "CLinux", log], swiftSettings: strict),
+        .target(name: "Journal", dependencies: ["OBIS", "LogMessages", grdb, log], swiftSettings: strict),
+        .target(
+            name: "MQTT", dependencies: ["OBIS", "LogMessages", "CMosquitto", "CLinux", log], swiftSettings: strict),
         .target(
             name: "MeterSimulator",
             dependencies: [
@@ -84,7 +87,7 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "OBIS", "Wire", "Metering", "Configuration", "Transport", "Rules", "Journal", "MQTT",
+                "OBIS", "Wire", "LogMessages", "Metering", "Configuration", "Transport", "Rules", "Journal", "MQTT",
                 "CLinux", log, lifecycle, unixSignals, asyncAlgorithms, crypto, nio, nioPosix,
             ],
             swiftSettings: strict),
@@ -128,7 +131,7 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "TransportTests",
-            dependencies: ["Transport", "MeterSimulator", "OBIS", "TestSupport", "Wire", "CLinux", log],
+            dependencies: ["Transport", "LogMessages", "MeterSimulator", "OBIS", "TestSupport", "Wire", "CLinux", log],
             swiftSettings: testing),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "OBIS"], swiftSettings: testing),
         // What a disk holds after a power cut, and a writer that is killed.
@@ -144,14 +147,14 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "Daemon", "Configuration", "Journal", "MQTT", "Metering", "Rules", "Transport", "OBIS", "TestSupport",
-                "Wire",
+                "Daemon", "Configuration", "Journal", "LogMessages", "MQTT", "Metering", "Rules", "Transport", "OBIS",
+                "TestSupport", "Wire",
                 log,
             ],
             swiftSettings: testing),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["obisd", "Journal", "MeterSimulator", "OBIS", "TestSupport", "Wire", log],
+            dependencies: ["obisd", "Journal", "LogMessages", "MeterSimulator", "OBIS", "TestSupport", "Wire", log],
             swiftSettings: testing),
     ]
 )

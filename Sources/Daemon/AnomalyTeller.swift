@@ -1,4 +1,5 @@
 import Journal
+import LogMessages
 import Logging
 import MQTT
 import OBIS
@@ -17,7 +18,7 @@ struct AnomalyTeller: Sendable {
     let topics: Topics
     let journal: Journal
     let live: LiveTopics
-    let logger: Logger
+    private let log: PacedLog
     private let waiting = WaitingChanges()
 
     /// Changes that the journal did not take.
@@ -35,7 +36,7 @@ struct AnomalyTeller: Sendable {
         self.topics = topics
         self.journal = journal
         self.live = live
-        self.logger = logger
+        log = PacedLog(logger)
     }
 
     /// - Parameters:
@@ -87,11 +88,31 @@ struct AnomalyTeller: Sendable {
             case (.opened, _): .warning
             default: .notice
             }
-        logger.log(
-            level: level, "Anomaly \(change.kind.rawValue): \(anomaly.title). \(anomaly.text)",
+        let phase = anomaly.phase?.rawValue ?? "-"
+        log.say(
+            "\(change.kind.rawValue) \(anomaly.type) \(phase)", level, LogMessage(change.kind),
+            "Anomaly \(change.kind.rawValue): \(anomaly.title). \(anomaly.text)",
             metadata: [
                 "anomaly": "\(anomaly.type)", "id": "\(anomaly.id)", "severity": "\(anomaly.severity.rawValue)",
-                "phase": "\(anomaly.phase?.rawValue ?? "-")",
+                "phase": "\(phase)",
             ])
+        // What has been told as over is news when it opens again, and the other way round.
+        switch change.kind {
+        case .opened: log.over("resolved \(anomaly.type) \(phase)")
+        case .resolved: log.over("opened \(anomaly.type) \(phase)")
+        case .updated, .ignored: break
+        }
+    }
+}
+
+extension LogMessage {
+    fileprivate init(_ kind: AnomalyChange.Kind) {
+        self =
+            switch kind {
+            case .opened: .anomalyOpened
+            case .updated: .anomalyUpdated
+            case .resolved: .anomalyResolved
+            case .ignored: .anomalyIgnored
+            }
     }
 }

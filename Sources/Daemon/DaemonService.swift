@@ -1,5 +1,6 @@
 import Configuration
 import Journal
+import LogMessages
 import Logging
 import MQTT
 import ServiceLifecycle
@@ -46,7 +47,7 @@ public struct DaemonService: Sendable {
         await fleet.forgetFormer()
         let count = configuration.meters.count { $0.isEnabled }
         logger.notice(
-            "obisd \(Self.version) reads \(count) \(count == 1 ? "meter" : "meters").",
+            .daemonReady, "obisd \(Self.version) reads \(count) \(count == 1 ? "meter" : "meters").",
             metadata: [
                 "node": "\(backbone.node)", "broker": "\(configuration.broker.host):\(configuration.broker.port)",
             ])
@@ -56,7 +57,7 @@ public struct DaemonService: Sendable {
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }))
         try await group.run()
-        logger.notice("Stopped.")
+        logger.notice(.daemonStopped, "Stopped.")
     }
 
     /// Started in this order, stopped in reverse: no reading is taken any more when the publisher says goodbye, and the
@@ -76,7 +77,7 @@ public struct DaemonService: Sendable {
                 answer: ControlDesk(overseer: overseer, fleet: fleet).answer, logger: logger),
             CommandService(
                 client: backbone.client, topics: backbone.topics, gate: commands, fleet: fleet, clock: clock,
-                logger: logger),
+                log: PacedLog(logger)),
             FleetService(fleet: fleet, manager: manager),
             Reloader(
                 initial: configuration, load: load, backbone: backbone, fleet: fleet, commands: commands,

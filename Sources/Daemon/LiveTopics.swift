@@ -1,3 +1,4 @@
+import LogMessages
 import Logging
 import MQTT
 import Synchronization
@@ -8,11 +9,11 @@ final class LiveTopics: Sendable {
     /// Topics that the broker does not take, so that each is said once.
     private let refused = Mutex<Set<String>>([])
     private let client: MQTTClient
-    private let logger: Logger
+    private let log: PacedLog
 
     init(client: MQTTClient, logger: Logger) {
         self.client = client
-        self.logger = logger
+        log = PacedLog(logger)
     }
 
     func set(_ topic: String, _ text: String) {
@@ -73,7 +74,8 @@ final class LiveTopics: Sendable {
             _ = refused.withLock { $0.remove(topic) }
         case .failure(let error):
             guard refused.withLock({ $0.insert(topic).inserted }) else { return }
-            logger.error("\(error) It is tried again.", metadata: ["topic": "\(topic)"])
+            log.say(
+                topic, .error, .brokerRefused, "\(error) It is tried again.", metadata: ["topic": "\(topic)"])
         }
     }
 }

@@ -1,5 +1,6 @@
 import Configuration
 import Journal
+import LogMessages
 import Logging
 import MQTT
 import Metering
@@ -21,12 +22,11 @@ actor MeterPipeline {
     private let clock: any HostClock
     private let meterClock: MeterClock
     private let mapping: NamedMapping
-    private let logger: Logger
+    private let log: PacedLog
 
     private var validator: Validator
     private var state: LiveState
     private var availability: Availability
-    private var limiter = LogLimiter()
     private var staleRegisters = 0
     /// Of the newest reading in `state`.
     private var stateSeq: Int64?
@@ -69,7 +69,7 @@ actor MeterPipeline {
         self.journal = journal
         self.live = live
         self.clock = clock
-        self.logger = logger
+        log = PacedLog(logger) { clock.monotonic }
         meterClock = MeterClock(zone: meter.timeZone)
         self.mapping = mapping
         thinning = meter.recordsEvery.map(Thinning.init)
@@ -141,7 +141,10 @@ actor MeterPipeline {
         let silence = availability.silence(at: clock.monotonic)
         guard availability.read(at: clock.monotonic) else { return }
         if let silence {
-            logger.notice("Readings arrive again after \(silence.components.seconds) s: the meter is online.")
+            log.say(
+                "online", .notice, .meterOnline,
+                "Readings arrive again after \(silence.components.seconds) s: the meter is online.")
+            log.over("offline")
         }
         announceAvailability()
     }
@@ -176,12 +179,10 @@ actor MeterPipeline {
     /// What is wrong with whole readings; single values are told in the reading itself.
     private func say(_ issues: [QualityIssue]) {
         for issue in issues where issue.register == nil {
-            guard let held = limiter.admit(issue.code.rawValue + issue.text.prefix(24), now: clock.monotonic) else {
-                continue
-            }
-            logger.warning(
+            log.say(
+                issue.code.rawValue + issue.text.prefix(24), .warning, .readingDoubtful,
                 "Readings have the quality \(issue.level.rawValue): \(issue.text).",
-                metadata: ["code": "\(issue.code.rawValue)", "more": "\(held)"])
+                metadata: ["issue": "\(issue.code.rawValue)"])
         }
     }
 
@@ -349,8 +350,10 @@ actor MeterPipeline {
             for balance in balances where balance.main == meter.id { await balance.tick(at: now, wall: clock.now) }
         }
         if availability.check(at: now) {
-            logger.warning(
+            log.say(
+                "offline", .warning, .meterOffline,
                 "No reading for \(availability.patience.components.seconds) s: the meter counts as offline.")
+            log.over("online")
             announceAvailability()
         }
         if state.staleCount(now: now, fallback: availability.expected) != staleRegisters { announceState() }
@@ -377,7 +380,9 @@ actor MeterPipeline {
         validator.replaced()
         guard isRestored else { return }
         journal.set(validator.state.stored, forKey: Self.stateKey, meter: meter.id) { _ in }
-        logger.notice("The meter was exchanged, says the operator: epoch \(validator.state.epoch) begins.")
+        log.say(
+            "exchanged", .notice, .meterExchanged,
+            "The meter was exchanged, says the operator: epoch \(validator.state.epoch) begins.")
     }
 
     /// - Returns: false where no such anomaly is open on this meter.

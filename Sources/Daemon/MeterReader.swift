@@ -1,8 +1,8 @@
 import Configuration
+import LogMessages
 import Logging
 import Metering
 import OBIS
-import Synchronization
 import Transport
 import Wire
 
@@ -28,7 +28,7 @@ struct MeterReader: Sendable {
         self.clock = clock
         self.pulse = pulse
         self.logger = logger
-        log = ReaderLog(logger: logger, clock: clock)
+        log = ReaderLog(PacedLog(logger) { clock.monotonic })
     }
 
     private var pipeline: MeterPipeline { intake.main }
@@ -111,11 +111,8 @@ struct MeterReader: Sendable {
         switch end {
         case .finished: await failed(TransportError(.closed, "the other side closed the connection"))
         case .lost(let error): await failed(error)
-        case .silent(let duration):
-            log.say(
-                "silent", .warning, "Nothing was heard for \(duration.components.seconds) s: the port is opened anew.")
-        case .unanswered:
-            log.say("unanswered", .warning, "The meter does not answer: the port is opened anew.")
+        case .silent(let duration): log.silent(for: duration)
+        case .unanswered: log.unanswered()
         }
     }
 
@@ -123,63 +120,5 @@ struct MeterReader: Sendable {
         guard !Task.isCancelled, error.code != .cancelled else { return }
         await pipeline.linkFailed(error.message)
         log.lost(error)
-    }
-}
-
-/// The log lines of one reader: sentences, each kind at most once a minute.
-private final class ReaderLog: Sendable {
-    private let logger: Logger
-    private let clock: any HostClock
-    private let limiter = Mutex(LogLimiter())
-    private let wasHeard = Mutex(false)
-
-    init(logger: Logger, clock: any HostClock) {
-        self.logger = logger
-        self.clock = clock
-    }
-
-    func say(_ key: String, _ level: Logger.Level, _ text: String, _ metadata: Logger.Metadata = [:]) {
-        guard let suppressed = limiter.withLock({ $0.admit(key, now: clock.monotonic) }) else { return }
-        logger.log(
-            level: level, "\(text)\(suppressed > 0 ? " (\(suppressed) more like this since the last line)" : "")",
-            metadata: metadata)
-    }
-
-    func opened(_ endpoint: Endpoint) {
-        say("opened", .info, "The line is open: \(endpoint).")
-    }
-
-    /// When it opens again, that is news.
-    func lost(_ error: TransportError) {
-        say("link \(error.code.rawValue)", .warning, "The line is not open: \(error.message). It is tried again.")
-        limiter.withLock { $0.forget("opened") }
-    }
-
-    /// The first telegram of a line is worth a sentence: everything is wired right.
-    func telegram() {
-        let isFirst = wasHeard.withLock { heard in
-            defer { heard = true }
-            return !heard
-        }
-        if isFirst { logger.notice("The first message arrived.") }
-    }
-
-    func rejected(_ error: WireError) {
-        say(
-            "rejected \(error.code.rawValue)", .warning, "A message was dropped: \(error.message).",
-            ["error": "\(error.code.rawValue)"])
-    }
-
-    func pollFailed(_ error: WireError) {
-        say(
-            "poll \(error.code.rawValue)", .warning, "The meter could not be read: \(error.message).",
-            ["error": "\(error.code.rawValue)"])
-    }
-
-    func noise(_ count: Int) {
-        say(
-            "noise", .info,
-            "\(count == 1 ? "1 byte belongs" : "\(count) bytes belong") to no message: noise, or the wrong speed or parity."
-        )
     }
 }

@@ -1,5 +1,6 @@
 import Configuration
 import Journal
+import LogMessages
 import Logging
 import MQTT
 import OBIS
@@ -45,7 +46,7 @@ final class Publisher: Service {
     private let pulse: Pulse
     private let rateChanges: AsyncStream<Broker.DrainRate>
     private let rateSink: AsyncStream<Broker.DrainRate>.Continuation
-    private let logger: Logger
+    private let log: PacedLog
     private let clock: any HostClock
     private let state = Mutex(PublisherFigures())
 
@@ -61,7 +62,7 @@ final class Publisher: Service {
         self.announcesDaemon = announcesDaemon
         self.clock = clock
         self.pulse = pulse
-        self.logger = logger
+        log = PacedLog(logger) { clock.monotonic }
         (rateChanges, rateSink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -162,6 +163,7 @@ final class Publisher: Service {
         case .connected(let properties):
             state.withLock { ($0.lastError, $0.isConnected) = (nil, true) }
             live.connected()
+            log.over("hold")
             // The retained topics keep their share of the window while a backlog drains.
             let window = max(1, properties.window - LiveBoard.share)
             course.window = window
@@ -216,7 +218,9 @@ final class Publisher: Service {
             $0.lastError = error.description
         }
         guard isFirst else { return }
-        logger.error("\(error.description) The readings stay in the journal and are sent again in 30 s.")
+        log.say(
+            "hold", .error, .brokerRefused,
+            "\(error.description) The readings stay in the journal and are sent again in 30 s.")
         release(nil, sink)
     }
 
@@ -240,7 +244,8 @@ final class Publisher: Service {
             queue?.giveUp(position, of: meter)
             countAside(error, entry)
         } else if refusals == 1 {
-            logger.error(
+            log.say(
+                "apart \(meter)", .error, .brokerRefused,
                 "\(error.description) The readings of \(meter) stay in the journal and are sent again every 30 s.",
                 metadata: ["meter": "\(meter)"])
         }
@@ -274,7 +279,8 @@ final class Publisher: Service {
             $0.setAside += 1
             $0.lastError = error.description
         }
-        logger.error(
+        log.say(
+            "aside \(entry.meter)", .error, .readingsGivenUp,
             "\(error.description) The reading stays in the journal and is not sent; a gap says so.",
             metadata: ["meter": "\(entry.meter)", "seq": "\(entry.reading?.seq ?? 0)"])
     }
@@ -282,7 +288,8 @@ final class Publisher: Service {
     private func told(_ event: JournalEvent, _ result: Result<UInt8, PublishError>, _ lane: inout EventLane?) {
         guard let refusal = lane?.concluded(event, result) else { return }
         state.withLock { $0.lastError = refusal.description }
-        logger.error(
+        log.say(
+            "event \(event.meter)", .error, .brokerRefused,
             "\(refusal.description) The anomaly stays in the journal and is sent again every 30 s.",
             metadata: ["meter": "\(event.meter)"])
     }

@@ -1,3 +1,4 @@
+import LogMessages
 import Logging
 import Synchronization
 
@@ -10,18 +11,20 @@ final class JournalCondition: Sendable {
 
     private let state = Mutex(State())
     private let logger: Logger
+    private let log: PacedLog
 
     init(path: String, logger: Logger) {
         var logger = logger
         logger[metadataKey: "journal"] = "\(path)"
         self.logger = logger
+        log = PacedLog(logger)
     }
 
     /// The counts since opening and the newest error; the rest stands in the file.
     var figures: JournalFigures { state.withLock { $0.figures } }
 
     func note(_ text: String) {
-        logger.warning("\(text)")
+        logger.warning(.journalDamaged, "\(text)")
     }
 
     /// - Parameter isRecovered: false where entries are still refused.
@@ -37,7 +40,10 @@ final class JournalCondition: Sendable {
             if isDue { state.appendsUntilCheck = JournalLimits.appendsPerCheck }
             return (hasRecovered, isDue)
         }
-        if hasRecovered { logger.notice("The journal can be written again.") }
+        if hasRecovered {
+            log.say("recovered", .notice, .journalRecovered, "The journal can be written again.")
+            log.over(beginning: Self.failedPrefix)
+        }
         return isDue
     }
 
@@ -47,8 +53,14 @@ final class JournalCondition: Sendable {
             defer { state.figures.lastError = error }
             return state.figures.lastError != error
         }
-        if isNew { logger.error("\(error.message)", metadata: ["code": "\(error.code.rawValue)"]) }
+        guard isNew else { return }
+        log.say(
+            Self.failedPrefix + error.code.rawValue, .error, .journalUnavailable, error.message,
+            metadata: ["error": "\(error.code.rawValue)"])
+        log.over("recovered")
     }
+
+    private static let failedPrefix = "failed "
 
     func dropped(_ dropped: Dropped) {
         let isFirstLoss = state.withLock { state in
@@ -59,6 +71,7 @@ final class JournalCondition: Sendable {
         }
         guard isFirstLoss else { return }
         logger.error(
+            .readingsGivenUp,
             """
             The journal has reached its size, and the oldest readings are given up although they have not been delivered \
             everywhere. Restore the connection to the broker, or raise `journal: max_size:`.

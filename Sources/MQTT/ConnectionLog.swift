@@ -1,8 +1,10 @@
+import LogMessages
 import Logging
 
 /// The log lines of a client: the first failure, every change and each tenth repetition. Used by its thread only.
 final class ConnectionLog {
     private let logger: Logger
+    private let paced: PacedLog
     private var last: Disconnection?
     private var failures = 0
     private var droppedMessages = 0
@@ -12,6 +14,7 @@ final class ConnectionLog {
         logger[metadataKey: "broker"] = "\(settings.place)"
         logger[metadataKey: "client_id"] = "\(settings.clientID)"
         self.logger = logger
+        paced = PacedLog(logger)
     }
 
     func connected(_ properties: BrokerProperties) {
@@ -19,7 +22,7 @@ final class ConnectionLog {
         let level: Logger.Level = failures < 10 || failures.isMultiple(of: 10) ? .info : .debug
         let after = failures > 0 ? " after \(failures) failed attempts" : ""
         logger.log(
-            level: level, "Connected to the broker\(after).",
+            level: level, .brokerConnected, "Connected to the broker\(after).",
             metadata: [
                 "window": "\(properties.window)",
                 "maximum_packet_size": "\(properties.maximumPacketSize.map(String.init) ?? "none")",
@@ -29,7 +32,7 @@ final class ConnectionLog {
     /// - Parameter wasStable: there was a connection for some time, so that this failure is a new one.
     func disconnected(_ why: Disconnection, wasStable: Bool, retryIn delay: Duration?) {
         guard why.kind != .stopped, why.kind != .changed else {
-            logger.info("\(why.sentence)")
+            logger.info(.brokerLost, "\(why.sentence)")
             return
         }
         if wasStable {
@@ -40,19 +43,20 @@ final class ConnectionLog {
         if last == why, !failures.isMultiple(of: 10) { return }
         last = why
         let next = delay.map { " The next attempt follows within \($0.components.seconds + 1) s." } ?? ""
-        logger.warning("\(why.sentence)\(next)", metadata: ["attempts": "\(failures)"])
+        logger.warning(.brokerLost, "\(why.sentence)\(next)", metadata: ["attempts": "\(failures)"])
     }
 
     func subscriptionRefused(_ filter: String, reason: UInt8) {
-        logger.warning(
+        paced.say(
+            "subscription \(reason)", .warning, .brokerRefused,
             "The broker refused a subscription: \(ReasonCode.name(reason)). Allow it in the broker's access list.",
             metadata: ["filter": "\(filter)", "reason": "\(reason)"])
     }
 
     func dropped(_ message: MQTTMessage, why: String) {
         droppedMessages += 1
-        guard droppedMessages == 1 || droppedMessages.isMultiple(of: 100) else { return }
-        logger.warning(
+        paced.say(
+            "dropped", .warning, nil,
             "A message from the broker was dropped: \(why).",
             metadata: [
                 "topic": "\(message.topic)", "bytes": "\(message.payload.count)", "dropped": "\(droppedMessages)",

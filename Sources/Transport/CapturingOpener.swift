@@ -1,4 +1,5 @@
 import Glibc
+import LogMessages
 import Logging
 import OBIS
 import Synchronization
@@ -13,6 +14,7 @@ public struct CapturingOpener: LinkOpening {
     private let folder: String
     private let now: @Sendable () -> Timestamp
     private let limit: Int
+    private let logs = CaptureLogs()
 
     public static let standardLimit = 64 * 1024 * 1024
 
@@ -32,8 +34,22 @@ public struct CapturingOpener: LinkOpening {
     ) async throws(TransportError) -> any Link {
         let link = try await base.open(endpoint, options: options, logger: logger)
         let path = "\(folder)/\(options.name ?? "line").capture"
-        let file = CaptureFile(path: path, limit: limit, logger: logger)
+        let file = CaptureFile(path: path, limit: limit, log: logs.log(path, logger))
         return CapturingLink(link, file: file, now: now)
+    }
+}
+
+/// One log for each file: a line that comes and goes opens its file anew each time.
+private final class CaptureLogs: Sendable {
+    private let logs = Mutex<[String: PacedLog]>([:])
+
+    func log(_ path: String, _ logger: Logger) -> PacedLog {
+        logs.withLock { logs in
+            if let known = logs[path] { return known }
+            let log = PacedLog(logger)
+            logs[path] = log
+            return log
+        }
     }
 }
 
@@ -79,19 +95,20 @@ private final class CaptureFile: Sendable {
     }
 
     private let path: String
-    private let logger: Logger
+    private let log: PacedLog
     private let state: Mutex<State>
 
-    init(path: String, limit: Int, logger: Logger) {
+    init(path: String, limit: Int, log: PacedLog) {
         self.path = path
-        self.logger = logger
+        self.log = log
         // Points to the path for the call only. What a line carries is for its owner's eyes.
         let descriptor = unsafe Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         var size = 0
         if descriptor >= 0 { size = Int(lseek(descriptor, 0, SEEK_END)) }
         state = Mutex(State(descriptor: descriptor, room: max(0, limit - size)))
         if descriptor < 0 {
-            logger.error("The capture \(path) cannot be written: \(ErrorNumber().text).")
+            let problem = ErrorNumber().text
+            log.say("unwritable", .error, nil, "The capture \(path) cannot be written: \(problem).")
         } else if size == 0 {
             write(Capture.header)
         }
@@ -124,7 +141,9 @@ private final class CaptureFile: Sendable {
             state.room -= max(0, written == bytes.count ? written : 0)
             return false
         }
-        if isFull { logger.warning("The capture \(path) is full: nothing more of this line is written down.") }
+        if isFull {
+            log.say("full", .warning, nil, "The capture \(path) is full: nothing more of this line is written down.")
+        }
     }
 
     func close() {

@@ -1,19 +1,19 @@
+import LogMessages
 import Logging
 import NIOCore
 import Synchronization
 
-/// Counts what a stranger can cause at will, and warns of the first at once, of later ones at most once a minute.
+/// Counts what a stranger can cause at will, and warns of the first at once, of later ones ever more rarely.
 final class PacedWarning: Sendable {
     private struct State {
         var total = 0
-        var quietUntil: ContinuousClock.Instant?
+        var limiter = LogLimiter()
     }
-
-    static let pause = Duration.seconds(60)
 
     private let logger: Logger
     private let sentence: Logger.Message
     private let endpoint: String
+    private let start = ContinuousClock.now
     private let state = Mutex(State())
 
     init(_ sentence: Logger.Message, endpoint: String, logger: Logger) {
@@ -29,13 +29,11 @@ final class PacedWarning: Sendable {
     func count(_ source: SocketAddress?, at now: ContinuousClock.Instant = .now) {
         let total: Int? = state.withLock { state in
             state.total += 1
-            if let quietUntil = state.quietUntil, now < quietUntil { return nil }
-            state.quietUntil = now + Self.pause
-            return state.total
+            return state.limiter.admit(endpoint, now: start.duration(to: now)) == nil ? nil : state.total
         }
         guard let total else { return }
         logger.warning(
-            sentence,
+            .strangerRefused, sentence,
             metadata: ["endpoint": "\(endpoint)", "source": "\(source?.text ?? "unknown")", "total": "\(total)"])
     }
 }

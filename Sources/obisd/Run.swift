@@ -21,6 +21,9 @@ struct Run: AsyncParsableCommand {
             valueName: "folder"))
     var capture: String?
 
+    @Option(name: .long, help: .hidden)
+    var journalSocket = JournaldLog.standardPath
+
     func validate() throws {
         guard let capture else { return }
         guard (try? FileManager.default.contentsOfDirectory(atPath: capture)) != nil else {
@@ -30,7 +33,7 @@ struct Run: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try options.load(isService: true)
-        let logger = Logger(label: "obisd") { _ in StandardErrorLog(level: logLevel) }
+        let logger = Logger.daemon(level: logLevel, journal: journalSocket)
         do {
             try await DaemonService(
                 configuration: loaded, load: options.reload, opener: opener, logger: logger

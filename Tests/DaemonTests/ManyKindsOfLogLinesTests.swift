@@ -1,6 +1,5 @@
+import LogMessages
 import Testing
-
-@testable import Daemon
 
 @Suite("Log lines of more kinds than are told apart")
 struct ManyKindsOfLogLinesTests {

@@ -268,27 +268,3 @@ struct PaceTests {
         #expect(pace.admits(at: .zero))
     }
 }
-
-@Suite("Log lines of one kind")
-struct LogLimiterTests {
-    @Test("the first comes through, then one a minute with the number of those between")
-    func limited() {
-        var limiter = LogLimiter()
-        #expect(limiter.admit("a", now: .zero) == 0)
-        for second in 1..<60 { #expect(limiter.admit("a", now: .seconds(second)) == nil) }
-        #expect(limiter.admit("b", now: .seconds(30)) == 0)
-        #expect(limiter.admit("a", now: .seconds(60)) == 59)
-        #expect(limiter.admit("a", now: .seconds(61)) == nil)
-        #expect(limiter.admit("a", now: .seconds(500)) == 1)
-        #expect(limiter.admit("a", now: .seconds(600)) == 0)
-    }
-
-    @Test("more kinds than it can hold are still held back, but for the oldest")
-    func bounded() {
-        var limiter = LogLimiter()
-        for index in 0..<LogLimiter.capacity { #expect(limiter.admit("k\(index)", now: .seconds(index)) == 0) }
-        #expect(limiter.admit("new", now: .seconds(64)) == 0)
-        #expect(limiter.admit("k63", now: .seconds(64)) == nil)
-        #expect(limiter.admit("k0", now: .seconds(64)) == 0)
-    }
-}

@@ -1,4 +1,5 @@
 import Foundation
+import LogMessages
 import TestSupport
 import Testing
 
@@ -10,7 +11,10 @@ struct LogTests {
             let daemon = try DaemonProcess(
                 folder: folder, brokerPort: 1,
                 meters: ["id: main, protocol: dlms-push, transport: {serial: \(folder.path)/nothing}"])
-            try daemon.start(environment: journal.environment(log: daemon.log.path))
+            // Nobody listens there: what follows is about standard error alone.
+            try daemon.start(
+                ["--journal-socket", folder.path + "/none"],
+                environment: journal.environment(log: daemon.log.path))
             try await daemon.waitForLog("The line is not open")
             try await daemon.waitForLog("broker")
             #expect(try await daemon.terminate() == 0)
@@ -58,5 +62,34 @@ struct LogTests {
         #expect(lines.count >= 3)
         #expect(lines.contains { $0.hasPrefix("<4>The line is not open") })
         #expect(lines.last == "<5>Stopped.")
+    }
+
+    @Test("is made of entries with fields where the service manager's journal listens, and is whole without it")
+    func native() async throws {
+        try await withFolder { folder in
+            let socket = try JournalSocket()
+            let daemon = try DaemonProcess(
+                folder: folder, brokerPort: 1,
+                meters: ["id: main, protocol: dlms-push, transport: {serial: \(folder.path)/nothing}"])
+            try daemon.start(
+                ["--journal-socket", socket.path],
+                environment: Journal.isStandardError.environment(log: daemon.log.path))
+            var entries: [[String]] = []
+            try await waitFor("an entry about the line") {
+                while let entry = socket.read() { entries.append(entry) }
+                return entries.contains { $0.contains("MESSAGE_ID=\(LogMessage.lineLost.id)") }
+            }
+            #expect(try await daemon.terminate() == 0)
+            while let entry = socket.read() { entries.append(entry) }
+            let line = try #require(entries.first { $0.contains("MESSAGE_ID=\(LogMessage.lineLost.id)") })
+            #expect(
+                Set(["PRIORITY=4", "SYSLOG_IDENTIFIER=obisd", "OBISD_METER=main", "OBISD_PROTOCOL=dlms-push"])
+                    .isSubset(of: line))
+            #expect(line.contains { $0.hasPrefix("OBISD_ERROR=") })
+            #expect(entries.contains { $0.contains("MESSAGE_ID=\(LogMessage.daemonReady.id)") })
+            #expect(entries.last?.contains("MESSAGE_ID=\(LogMessage.daemonStopped.id)") == true)
+            try daemon.log.read()
+            #expect(daemon.log.lines == [])
+        }
     }
 }

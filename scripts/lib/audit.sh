@@ -30,7 +30,7 @@ audit_constructs() {
 
 # The layers, from the bottom. A module imports only modules of lower layers.
 layers=(
-    "OBIS Wire CLinux CMosquitto"
+    "OBIS Wire LogMessages CLinux CMosquitto"
     "IEC62056 COSEM MBus SML"
     "Metering Transport Rules Journal MQTT"
     "Configuration MeterSimulator"

@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import LogMessages
 import Logging
 import MQTT
 import OBIS
@@ -14,7 +15,7 @@ struct CommandService: Service {
     let gate: CommandGate
     let fleet: Fleet
     let clock: any HostClock
-    let logger: Logger
+    let log: PacedLog
 
     /// More than any command has.
     static let limit = 4096
@@ -55,7 +56,10 @@ struct CommandService: Service {
     }
 
     private func answer(_ command: CommandLedger.Verdict, of meter: String, _ error: String?) {
-        if let error { logger.notice("A command was refused: \(error).", metadata: ["meter": "\(meter)"]) }
+        if let error {
+            log.say(
+                meter, .notice, .commandRefused, "A command was refused: \(error).", metadata: ["meter": "\(meter)"])
+        }
         var json = JSONWriter()
         json.object { json in
             json.member("id", command.id)

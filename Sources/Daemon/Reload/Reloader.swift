@@ -1,4 +1,5 @@
 import Configuration
+import LogMessages
 import Logging
 import MQTT
 import NIOPosix
@@ -34,10 +35,12 @@ struct Reloader: Service {
         } catch let error as ConfigurationError {
             for diagnostic in error.diagnostics { logger.error("\(diagnostic)") }
             logger.error(
+                .configurationRefused,
                 "The configuration was not reloaded, since it has mistakes. The daemon goes on as before.",
                 metadata: ["mistakes": "\(error.diagnostics.count)"])
         } catch {
-            logger.error("The configuration was not reloaded: \(error). The daemon goes on as before.")
+            logger.error(
+                .configurationRefused, "The configuration was not reloaded: \(error). The daemon goes on as before.")
         }
         return current
     }
@@ -52,7 +55,7 @@ struct Reloader: Service {
         if change.hasOtherDrainRate { backbone.publisher.change(drainRate: next.broker.drainRate) }
         if change.hasOtherCommands { commands.set(next.broker.acceptsCommands) }
         let outcome = await fleet.change(to: next.meters)
-        logger.notice("\(summary(outcome, change))")
+        logger.notice(.configurationReloaded, "\(summary(outcome, change))")
         return next
     }
 
