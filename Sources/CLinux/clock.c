@@ -2,9 +2,9 @@
 
 #include <sys/timex.h>
 
-bool obisd_clock_is_synchronized(void) {
+enum obisd_clock_state obisd_clock_state(void) {
     struct timex state = {.modes = 0};
     int clock_state = adjtimex(&state);
-    // A sandbox may refuse the question: then nothing is known.
-    return clock_state >= 0 && clock_state != TIME_ERROR;
+    if (clock_state < 0) return OBISD_CLOCK_UNKNOWN;
+    return clock_state == TIME_ERROR ? OBISD_CLOCK_UNSYNCHRONIZED : OBISD_CLOCK_SYNCHRONIZED;
 }
