@@ -44,7 +44,6 @@ public struct DaemonService: Sendable {
         let backbone = try await Backbone(configuration, clock: clock, pulses: pulses, logger: logger)
         let fleet = Fleet(backbone, opener: opener, clock: clock, pulses: pulses, logger: logger)
         await fleet.change(to: configuration.meters)
-        await fleet.forgetFormer()
         let count = configuration.meters.count { $0.isEnabled }
         logger.notice(
             .daemonReady, "obisd \(Self.version) reads \(count) \(count == 1 ? "meter" : "meters").",

@@ -31,6 +31,8 @@ actor Fleet {
     /// In the order of the configuration.
     private var running: [Running] = []
     private var balances: [String: Balance] = [:]
+    /// Whose topics the broker may retain; nil before the first change.
+    private var known: [String]?
     private var isStarted = false
     /// Counts the changes of who is read.
     private(set) var revision = 0
@@ -81,7 +83,6 @@ actor Fleet {
     func change(to configured: [Meter]) async -> Outcome {
         let wanted = configured.filter(\.isEnabled)
         let before = Dictionary(uniqueKeysWithValues: running.map { ($0.meter.id, $0.meter) })
-        let namesBefore = Set(pipelines.map(\.meter.id))
         var outcome = Outcome()
         for meter in wanted where before[meter.id] != meter {
             if before[meter.id] == nil { outcome.added.append(meter.id) } else { outcome.changed.append(meter.id) }
@@ -92,7 +93,7 @@ actor Fleet {
         let kept = await end(outcome.changed + outcome.removed)
         await begin(wanted, kept)
         await compare(restarted: Set(outcome.added + outcome.changed))
-        forget(namesBefore.subtracting(pipelines.map(\.meter.id)))
+        await forgetMissing()
         revision += 1
         if isStarted { startReaders() }
         return outcome
@@ -184,18 +185,24 @@ actor Fleet {
 
     private static let namesKey = "meters"
 
-    /// Clears what is retained of those that were taken out of the configuration while no daemon ran.
-    func forgetFormer() async {
-        let stored = (try? await backbone.journal.value(forKey: Self.namesKey, meter: "")).flatMap { $0 } ?? []
-        let known = String(decoding: stored, as: UTF8.self).split(separator: "\n").map(String.init)
-        forget(Set(known).subtracting(pipelines.map(\.meter.id)))
+    /// Clears what the broker retains of meters that were known and are not read any more, also of those that were taken
+    /// out of the configuration while no daemon ran.
+    private func forgetMissing() async {
+        let names = pipelines.map(\.meter.id)
+        let before: [String]
+        if let known { before = known } else { before = await storedNames() }
+        known = names
+        guard before != names else { return }
+        let problems = RuleRegistry.all.map(\.type)
+        for meter in before where !names.contains(meter) {
+            backbone.live.end(backbone.topics.retained(of: meter, problems: problems))
+        }
+        backbone.journal.set(Array(names.joined(separator: "\n").utf8), forKey: Self.namesKey, meter: "") { _ in }
     }
 
-    private func forget(_ gone: Set<String>) {
-        let problems = RuleRegistry.all.map(\.type)
-        for meter in gone.sorted() { backbone.live.end(backbone.topics.retained(of: meter, problems: problems)) }
-        let names = pipelines.map(\.meter.id).joined(separator: "\n")
-        backbone.journal.set(Array(names.utf8), forKey: Self.namesKey, meter: "") { _ in }
+    private func storedNames() async -> [String] {
+        let stored = (try? await backbone.journal.value(forKey: Self.namesKey, meter: "")).flatMap { $0 } ?? []
+        return String(decoding: stored, as: UTF8.self).split(separator: "\n").map(String.init)
     }
 }
 
