@@ -39,7 +39,46 @@ extension Database {
         guard try row.integer(5) != Int64(reading.checksum(meter: try row.integer(1))) else {
             return (.reading(reading), reading.payload.count)
         }
+        if let mended = try mended(reading, meter: try row.integer(1), checksum: try row.integer(5)) {
+            return (.reading(mended), mended.payload.count)
+        }
         return (.gap(JournalGap(standingFor: reading, reason: .journalDamaged)), 0)
+    }
+
+    /// The reading, where only its number or its meter is damaged: of the few that there can be, the checksum tells which
+    /// is right.
+    private func mended(_ reading: JournaledReading, meter: Int64, checksum: Int64) throws -> JournaledReading? {
+        for seq in try seqsBetweenNeighbours(of: meter, at: reading.position) {
+            let candidate = JournaledReading(
+                position: reading.position, meter: reading.meter, seq: seq, capturedAt: reading.capturedAt,
+                payload: reading.payload)
+            if Int64(candidate.checksum(meter: meter)) == checksum { return candidate }
+        }
+        for row in try Row.fetchAll(cachedStatement(sql: "SELECT id, name FROM meter")) {
+            guard try Int64(reading.checksum(meter: row.integer(0))) == checksum else { continue }
+            return JournaledReading(
+                position: reading.position, meter: try row.text(1), seq: reading.seq, capturedAt: reading.capturedAt,
+                payload: reading.payload)
+        }
+        return nil
+    }
+
+    /// What the number of a meter's reading is by those around it, as far as they are near.
+    private func seqsBetweenNeighbours(of meter: Int64, at position: Int64) throws -> [Int64] {
+        let (first, last) = (position &- JournalLimits.look, position &+ JournalLimits.look)
+        let before = try Int64.fetchOne(
+            cachedStatement(
+                sql: """
+                    SELECT seq FROM reading WHERE meter = ? AND position < ? AND position >= ?
+                    ORDER BY position DESC LIMIT 1
+                    """), arguments: [meter, position, first])
+        let after = try Int64.fetchOne(
+            cachedStatement(
+                sql: """
+                    SELECT seq FROM reading WHERE meter = ? AND position > ? AND position <= ?
+                    ORDER BY position LIMIT 1
+                    """), arguments: [meter, position, last])
+        return [before.map { $0 &+ 1 }, after.map { $0 &- 1 }].compactMap { $0 }
     }
 
     private func gaps(after position: Int64, through end: Int64, limit: Int) throws -> [JournalEntry] {

@@ -4,6 +4,7 @@ import Journal
 import Logging
 import MQTT
 import OBIS
+import ServiceLifecycle
 import Synchronization
 import TestSupport
 import Transport
@@ -25,9 +26,9 @@ final class FleetBench: Sendable {
         weak let pipeline: MeterPipeline?
     }
 
-    init(folder: URL) async throws {
+    init(folder: URL, onBeat: (@Sendable (String) -> Void)? = nil) async throws {
         path = folder.appendingPathComponent("journal.db").path
-        pulses = Pulses(clock: clock)
+        pulses = Pulses(clock: clock, onBeat: onBeat)
         let configuration = Configuration(
             node: "cellar", broker: Broker(host: "127.0.0.1", port: 9),
             journal: JournalConfiguration(path: path))
@@ -43,6 +44,18 @@ final class FleetBench: Sendable {
 
     /// What would be retained: an empty text for a topic that is to be cleared.
     var live: [String: String] { backbone.live.payloads.mapValues { String(decoding: $0, as: UTF8.self) } }
+
+    /// What runs beside the fleet, under a watchdog.
+    func services(_ manager: ServiceManager, _ logger: Logger) -> [any Service] {
+        [
+            backbone.publisher,
+            Overseer(
+                node: backbone.node, topics: backbone.topics, journal: backbone.journal, publisher: backbone.publisher,
+                live: backbone.live, fleet: fleet, manager: manager, pulse: pulses.add("the overseer"), clock: clock,
+                startedAt: clock.now),
+            Watchdog(manager: manager, pulses: pulses, journal: backbone.journal, logger: logger),
+        ]
+    }
 
     func watch(_ pipelines: [MeterPipeline]) {
         watched.withLock { $0 += pipelines.map { WeakPipeline(pipeline: $0) } }

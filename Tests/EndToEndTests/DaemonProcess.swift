@@ -14,6 +14,11 @@ final class DaemonProcess {
     init(folder: URL, brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "") throws {
         self.folder = folder
         log = LineFile(folder.appendingPathComponent("log").path)
+        try configure(brokerPort: brokerPort, meters: meters, buses: buses, broker: broker)
+    }
+
+    /// Writes the configuration; a daemon that runs has to be told of it.
+    func configure(brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "") throws {
         let text = """
             node: e2e
             broker: {host: 127.0.0.1, port: \(brokerPort)\(broker.isEmpty ? "" : ", \(broker)")}
@@ -54,6 +59,8 @@ final class DaemonProcess {
         let outcome = try await Program.run(["status", "--format", "json", "--config", configuration])
         return outcome.exitCode == 0 ? outcome.lines.first.flatMap { ExactJSON($0) } : nil
     }
+
+    func signal(_ signal: Int32) { process?.signal(signal) }
 
     /// As a power cut ends it.
     func kill() {

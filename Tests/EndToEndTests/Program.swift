@@ -46,21 +46,3 @@ func withFolder<Value>(_ body: (URL) async throws -> Value) async throws -> Valu
     defer { try? FileManager.default.removeItem(at: folder) }
     return try await body(folder)
 }
-
-/// Something did not happen in a time that is generous for a busy machine.
-struct NotInTime: Error, CustomStringConvertible {
-    let description: String
-}
-
-/// Waits for something that the outside shows in files, such as a log.
-func waitFor(
-    _ what: String, within limit: Duration = .seconds(90), _ condition: () throws -> Bool
-) async throws {
-    let end = ContinuousClock.now + limit
-    while try !condition() {
-        guard ContinuousClock.now < end else {
-            throw NotInTime(description: "not within \(limit): \(what)")
-        }
-        try await Task.sleep(for: .milliseconds(10))
-    }
-}

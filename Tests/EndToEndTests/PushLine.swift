@@ -2,6 +2,7 @@ import Foundation
 import MeterSimulator
 import OBIS
 import Wire
+import TestSupport
 
 /// A meter that pushes when it is told to, on a line that can be unplugged.
 final class PushLine {

@@ -39,6 +39,7 @@ struct Watchdog: Service {
 
     private func tell(_ standstills: [(name: String, time: Duration)]) {
         let text = standstills.map { "\($0.name) for \($0.time.components.seconds) s" }.joined(separator: ", ")
-        logger.log(level: .critical, .watchdog, "No progress: \(text). The service manager is told nothing until it goes on.")
+        logger.log(
+            level: .critical, .watchdog, "No progress: \(text). The service manager is told nothing until it goes on.")
     }
 }
