@@ -26,9 +26,9 @@ final class FleetBench: Sendable {
         weak let pipeline: MeterPipeline?
     }
 
-    init(folder: URL, onBeat: (@Sendable (String) -> Void)? = nil) async throws {
+    init(folder: URL) async throws {
         path = folder.appendingPathComponent("journal.db").path
-        pulses = Pulses(clock: clock, onBeat: onBeat)
+        pulses = Pulses(clock: clock)
         let configuration = Configuration(
             node: "cellar", broker: Broker(host: "127.0.0.1", port: 9),
             journal: JournalConfiguration(path: path))
@@ -45,16 +45,16 @@ final class FleetBench: Sendable {
     /// What would be retained: an empty text for a topic that is to be cleared.
     var live: [String: String] { backbone.live.payloads.mapValues { String(decoding: $0, as: UTF8.self) } }
 
-    /// What runs beside the fleet, under a watchdog.
-    func services(_ manager: ServiceManager, _ logger: Logger) -> [any Service] {
-        [
-            backbone.publisher,
-            Overseer(
-                node: backbone.node, topics: backbone.topics, journal: backbone.journal, publisher: backbone.publisher,
-                live: backbone.live, fleet: fleet, manager: manager, pulse: pulses.add("the overseer"), clock: clock,
-                startedAt: clock.now),
+    /// What runs beside the fleet.
+    func services(_ manager: ServiceManager, _ logger: Logger) -> (watchdog: any Service, others: [any Service]) {
+        let overseer = Overseer(
+            node: backbone.node, topics: backbone.topics, journal: backbone.journal, publisher: backbone.publisher,
+            live: backbone.live, fleet: fleet, manager: manager, pulse: pulses.add("the overseer"), clock: clock,
+            startedAt: clock.now)
+        return (
             Watchdog(manager: manager, pulses: pulses, journal: backbone.journal, logger: logger),
-        ]
+            [backbone.publisher, overseer]
+        )
     }
 
     func watch(_ pipelines: [MeterPipeline]) {
@@ -81,10 +81,11 @@ func withFleet(_ body: (FleetBench) async throws -> Void) async throws {
     }
 }
 
-/// Opens links on which nothing ever arrives, and knows which are open.
+/// Opens links on which only what a test says arrives, and knows which are open.
 final class SilentOpener: LinkOpening {
     private struct State {
         var open: [String] = []
+        var feeds: [String: LinkFeed] = [:]
         var waiting: [(names: [String], continuation: CheckedContinuation<Void, Never>)] = []
     }
 
@@ -92,8 +93,10 @@ final class SilentOpener: LinkOpening {
 
     func open(_ endpoint: Endpoint, options: LinkOptions, logger: Logger) async throws(TransportError) -> any Link {
         let name = options.name ?? ""
+        let feed = LinkFeed()
+        state.withLock { $0.feeds[name] = feed }
         change { $0.append(name) }
-        return SilentLink { [weak self] in
+        return SilentLink(feed) { [weak self] in
             self?.change { open in
                 if let index = open.firstIndex(of: name) { open.remove(at: index) }
             }
@@ -110,6 +113,12 @@ final class SilentOpener: LinkOpening {
         for continuation in ready { continuation.resume() }
     }
 
+    /// What arrives on the newest link of this name.
+    func say(_ name: String, _ bytes: [UInt8]) {
+        let feed = state.withLock { $0.feeds[name] }
+        feed?.push(bytes, at: .now, endsBurst: false)
+    }
+
     /// Returns when exactly these are open.
     func waitUntilOpen(_ names: [String]) async {
         await withCheckedContinuation { continuation in
@@ -124,11 +133,12 @@ final class SilentOpener: LinkOpening {
 }
 
 private final class SilentLink: Link {
-    private let feed = LinkFeed()
+    private let feed: LinkFeed
     private let closed: @Sendable () -> Void
     private let isClosed = Mutex(false)
 
-    init(closed: @escaping @Sendable () -> Void) {
+    init(_ feed: LinkFeed, closed: @escaping @Sendable () -> Void) {
+        self.feed = feed
         self.closed = closed
     }
 

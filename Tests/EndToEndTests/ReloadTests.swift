@@ -8,12 +8,13 @@ struct ReloadTests {
     fileprivate struct House {
         let folder: URL
         let broker: MosquittoBroker
-        let port: Int
+        /// Of a meter each; they serve one caller at a time.
+        let ports: [String: Int]
         let socket: NotifySocket
         let daemon: DaemonProcess
 
         func stanza(_ id: String, name: String = "Meter") -> String {
-            #"id: \#(id), name: \#(name), protocol: dlms-push, transport: {tcp: "127.0.0.1:\#(port)"}, profile: lg-e450"#
+            #"id: \#(id), name: \#(name), protocol: dlms-push, transport: {tcp: "127.0.0.1:\#(ports[id] ?? 0)"}, profile: lg-e450"#
         }
 
         /// Writes the configuration, asks for a reload, and waits until it has ended.
@@ -40,12 +41,15 @@ struct ReloadTests {
     private func withHouse(_ body: (House, Subscriber) async throws -> Void) async throws {
         try await withFolder { folder in
             let broker = try await MosquittoBroker()
-            let meters = try MetersProcess(folder: folder, ["dlms-push,tcp=0,interval=100ms"])
-            let port = try #require(try await meters.ports(of: 1).first)
+            let meters = try MetersProcess(
+                folder: folder, ["dlms-push,tcp=0,interval=100ms", "dlms-push,tcp=0,interval=100ms"])
+            let ports = try await meters.ports(of: 2)
             let subscriber = try Subscriber(port: broker.port, folder: folder)
             let socket = try NotifySocket(folder.appendingPathComponent("notify").path)
             let daemon = try DaemonProcess(folder: folder, brokerPort: broker.port, meters: [])
-            let house = House(folder: folder, broker: broker, port: port, socket: socket, daemon: daemon)
+            let house = House(
+                folder: folder, broker: broker, ports: ["main": ports[0], "flat": ports[1]], socket: socket,
+                daemon: daemon)
             try daemon.configure(brokerPort: broker.port, meters: [house.stanza("main")])
             try daemon.start(environment: ["NOTIFY_SOCKET=\(socket.path)", "WATCHDOG_USEC=400000"])
             try await subscriber.wait(for: "readings") { $0.newest("main") >= 3 }

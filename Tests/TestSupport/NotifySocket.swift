@@ -25,23 +25,33 @@ public final class NotifySocket: Sendable {
             }
         }
         guard result == 0 else { throw POSIXError(.EADDRINUSE) }
+        listen()
     }
 
     deinit { close(descriptor) }
 
     /// Everything that was said so far.
-    public var messages: [String] {
-        heard.withLock { heard in
-            var buffer = [UInt8](repeating: 0, count: 4096)
-            while true {
-                // The buffer has room for what is asked.
-                let count = unsafe buffer.withUnsafeMutableBytes {
-                    unsafe recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
-                }
-                guard count > 0 else { return heard }
-                heard.append(String(decoding: buffer.prefix(count), as: UTF8.self))
+    public var messages: [String] { heard.withLock { $0 } }
+
+    /// The kernel keeps ten datagrams and drops the others: they are taken as they come.
+    private func listen() {
+        Thread.detachNewThread { [weak self, descriptor] in
+            var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            // One descriptor; the socket is open as long as this object is there.
+            while self != nil {
+                if unsafe poll(&waiting, 1, 50) > 0 { self?.receive() }
             }
         }
+    }
+
+    private func receive() {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        // The buffer has room for what is asked.
+        let count = unsafe buffer.withUnsafeMutableBytes {
+            unsafe recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+        }
+        guard count > 0 else { return }
+        heard.withLock { $0.append(String(decoding: buffer.prefix(count), as: UTF8.self)) }
     }
 
     public func count(_ text: String) -> Int { messages.count { $0.contains(text) } }

@@ -6,21 +6,18 @@ final class Pulse: Sendable {
     /// How long a turn may take.
     private let patience: Duration
     private let clock: any HostClock
-    private let onBeat: (@Sendable (String) -> Void)?
     /// Nil while the loop rests.
     private let lastBeat = Mutex<Duration?>(nil)
 
-    init(_ name: String, patience: Duration, clock: any HostClock, onBeat: (@Sendable (String) -> Void)?) {
+    init(_ name: String, patience: Duration, clock: any HostClock) {
         self.name = name
         self.patience = patience
         self.clock = clock
-        self.onBeat = onBeat
     }
 
     func beat() {
         let now = clock.monotonic
         lastBeat.withLock { $0 = now }
-        onBeat?(name)
     }
 
     /// What follows has a limit of its own, or may take any time: a port that opens, a turn on a bus, a pause.
@@ -44,21 +41,16 @@ final class Pulses: Sendable {
 
     private let patience: Duration
     private let clock: any HostClock
-    private let onBeat: (@Sendable (String) -> Void)?
     private let all = Mutex<[ObjectIdentifier: Pulse]>([:])
 
-    /// - Parameter onBeat: what a loop does at each beat beside, by its name: a test makes it hang there.
-    init(
-        patience: Duration = Pulses.patience, clock: any HostClock, onBeat: (@Sendable (String) -> Void)? = nil
-    ) {
+    init(patience: Duration = Pulses.patience, clock: any HostClock) {
         self.patience = patience
         self.clock = clock
-        self.onBeat = onBeat
     }
 
     /// - Parameter extra: what a turn may take beyond the common patience.
     func add(_ name: String, extra: Duration = .zero) -> Pulse {
-        let pulse = Pulse(name, patience: patience + extra, clock: clock, onBeat: onBeat)
+        let pulse = Pulse(name, patience: patience + extra, clock: clock)
         all.withLock { $0[ObjectIdentifier(pulse)] = pulse }
         return pulse
     }
