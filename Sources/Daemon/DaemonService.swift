@@ -1,4 +1,5 @@
 import Configuration
+import Glibc
 import Journal
 import LogMessages
 import Logging
@@ -40,6 +41,8 @@ public struct DaemonService: Sendable {
     ///
     /// - Throws: `JournalError` when there is no journal to begin with.
     public func run() async throws {
+        // Until the reloader listens: the configuration has just been read.
+        _ = signal(SIGHUP, SIG_IGN)
         let pulses = Pulses(patience: patience, clock: clock)
         let backbone = try await Backbone(configuration, clock: clock, pulses: pulses, logger: logger)
         let fleet = Fleet(backbone, opener: opener, clock: clock, pulses: pulses, logger: logger)
