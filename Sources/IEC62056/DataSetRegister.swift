@@ -47,10 +47,10 @@ extension RegisterValue {
     /// Dashes or asterisks where digits would stand: `----`, `******.**`, `--:--:--`.
     static func isPlaceholder(_ content: ArraySlice<UInt8>) -> Bool {
         content.contains { $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "*") }
-            && content.allSatisfy { placeholders.contains($0) }
+            && content.allSatisfy { noValue.contains($0) }
     }
 
-    private static let placeholders = Set("-*.,: ".utf8)
+    private static let noValue = Set("-*.,: ".utf8)
 
     /// Digits with at most one point and a sign before them. An exponent is none: `001E05` is a status word.
     private static func isNumber(_ content: ArraySlice<UInt8>) -> Bool {

@@ -5,7 +5,7 @@ import Wire
 ///
 ///     '/' X X X Z ['\' W]… identification CR LF
 ///
-/// `XXX` is the maker, `Z` the baud rate character, `\W` an enhanced capability.
+/// `MMM` is the maker, `Z` the baud rate character, `\W` an enhanced capability.
 public struct Identification: Hashable, Sendable {
     /// The three letters of the FLAG registry, as printed: a lower-case third letter promises a reaction
     /// within 20 ms instead of 200 ms.
@@ -29,7 +29,7 @@ public struct Identification: Hashable, Sendable {
         MeterIdentity(manufacturer: manufacturer.uppercased(), version: text.isEmpty ? nil : text)
     }
 
-    /// - Parameter line: `/XXXZ…` without its end.
+    /// - Parameter line: `/MMMZ…` without its end.
     init(line: [UInt8]) {
         self.line = line
         manufacturer = line.dropFirst().prefix(3).text

@@ -2,8 +2,8 @@ import Wire
 
 /// Finds the end of one message that starts at the front of a buffer, byte by byte as they come:
 ///
-///     /XXXZ… CR LF  [06 V Z Y CR LF]  STX  data sets  ! CR LF  ETX  BCC       readout (IEC 62056-21, 6.3)
-///     /XXXZ… CR LF  CR LF                  data sets  ! CR LF                 readout without block check (modes A, D)
+///     /MMMZ… CR LF  [06 V Z Y CR LF]  STX  data sets  ! CR LF  ETX  BCC       readout (IEC 62056-21, 6.3)
+///     /MMMZ… CR LF  CR LF                  data sets  ! CR LF                 readout without block check (modes A, D)
 ///                                     STX  data sets           ETX  BCC       answer in programming mode, or EOT
 ///                   SOH  P 0  STX  ( … )                       ETX  BCC       command, password request
 struct MessageScanner {

@@ -15,7 +15,7 @@ public enum P1Checksum: String, Sendable, Hashable, CaseIterable {
 
 /// Cuts and decodes P1 telegrams (DSMR 5.0.2, 6.2) of all national forms:
 ///
-///     /XXXZ… CR LF  CR LF  data sets  ! C C C C CR LF
+///     /MMMZ… CR LF  CR LF  data sets  ! C C C C CR LF
 ///
 /// `CCCC` is a CRC-16 in hexadecimal digits over everything from `/` to `!`, both included. A telegram that fails its
 /// check is refused whole. A new identification line, wherever it stands, ends a telegram whose end was lost.

@@ -2,8 +2,8 @@ import Wire
 
 /// Finds the end of one telegram that starts at the front of a buffer, byte by byte as they come:
 ///
-///     /XXXZ… CR LF  lines  ! CCCC
-///     /XXXZ… CR LF  lines  ! CR LF
+///     /MMMZ… CR LF  lines  ! CCCC
+///     /MMMZ… CR LF  lines  ! CR LF
 ///
 /// Structure is looked for behind parity bits; the digits of the check are not, since a telegram that has them has
 /// eight data bits.

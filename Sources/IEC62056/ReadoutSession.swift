@@ -5,7 +5,7 @@ import Wire
 ///
 ///     reader                               meter
 ///     /?address! CR LF        300  →
-///                             300  ←       /XXXZ… CR LF
+///                             300  ←       /MMMZ… CR LF
 ///     06 0 Z 0 CR LF          300  →                                             mode C only
 ///                             at Z ←       STX data sets ! CR LF ETX BCC         mode A: at 300, STX, ETX and BCC
 ///                                                                                optional in modes A and B

@@ -16,7 +16,7 @@ public enum Limits {
     public static let readout = 64 * 1024
     /// One line of a readout: the standard's 78 characters and the longer ones that meters send.
     public static let readoutLine = 2048
-    /// The identification line: `/XXXZ`, escapes and at most 16 characters, with room for makers that print more.
+    /// The identification line: `/MMMZ`, escapes and at most 16 characters, with room for makers that print more.
     public static let identification = 64
     /// Registers of one telegram.
     public static let registers = 4096

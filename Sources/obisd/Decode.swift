@@ -21,13 +21,7 @@ struct Decode: ParsableCommand {
         help: "The protocol: \(ProtocolRegistry.all.map(\.name).joined(separator: ", ")).")
     var protocolName: String
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The encryption key: 32 hexadecimal digits, or a file with them.", valueName: "HEX|@FILE"))
-    var key: KeyArgument?
-
-    @Option(name: .long, help: ArgumentHelp("The authentication key.", valueName: "HEX|@FILE"))
-    var authKey: KeyArgument?
+    @OptionGroup var keys: KeyOptions
 
     @Option(name: .long, help: "Units and lists where the wire carries none: a shipped profile, or one of --config.")
     var profile: String?
@@ -45,10 +39,6 @@ struct Decode: ParsableCommand {
     var files: [String] = []
 
     func validate() throws {
-        for (name, argument) in [("--key", key), ("--auth-key", authKey)]
-        where argument != nil && argument?.secret == nil {
-            throw ValidationError("\(name) is no key: write 32 hexadecimal digits, or @ and a file that holds them")
-        }
         guard ProtocolRegistry.named(protocolName) != nil else {
             let names = ProtocolRegistry.all.map(\.name).joined(separator: ", ")
             throw ValidationError("'\(protocolName)' is no protocol of this program: \(names)")
@@ -58,7 +48,7 @@ struct Decode: ParsableCommand {
     func run() throws {
         guard let meterProtocol = ProtocolRegistry.named(protocolName) else { throw ExitCode.validationFailure }
         let settings = ProtocolSettings(
-            profile: try loadProfile(), encryptionKey: key?.secret, authenticationKey: authKey?.secret)
+            profile: try loadProfile(), encryptionKey: keys.key?.secret, authenticationKey: keys.authKey?.secret)
         var hasFailed = false
         var isMissing = false
         for file in files.isEmpty ? ["-"] : files {
@@ -113,6 +103,24 @@ struct Decode: ParsableCommand {
                 throw Exit.badData
             }
             return bytes
+        }
+    }
+}
+
+/// The keys of a meter's messages.
+struct KeyOptions: ParsableArguments {
+    @Option(
+        name: .long,
+        help: ArgumentHelp("The encryption key: 32 hexadecimal digits, or a file with them.", valueName: "HEX|@FILE"))
+    var key: KeyArgument?
+
+    @Option(name: .long, help: ArgumentHelp("The authentication key.", valueName: "HEX|@FILE"))
+    var authKey: KeyArgument?
+
+    func validate() throws {
+        for (name, argument) in [("--key", key), ("--auth-key", authKey)]
+        where argument != nil && argument?.secret == nil {
+            throw ValidationError("\(name) is no key: write 32 hexadecimal digits, or @ and a file that holds them")
         }
     }
 }

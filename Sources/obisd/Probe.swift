@@ -32,13 +32,7 @@ struct Probe: AsyncParsableCommand {
             valueName: "duration"))
     var listen = "6s"
 
-    @Option(
-        name: .long,
-        help: ArgumentHelp("The encryption key: 32 hexadecimal digits, or a file with them.", valueName: "HEX|@FILE"))
-    var key: KeyArgument?
-
-    @Option(name: .long, help: ArgumentHelp("The authentication key.", valueName: "HEX|@FILE"))
-    var authKey: KeyArgument?
+    @OptionGroup var keys: KeyOptions
 
     @Option(name: .long, help: "What is printed: yaml for the configuration, or json, a line for what was found.")
     var format = Format.yaml
@@ -47,10 +41,6 @@ struct Probe: AsyncParsableCommand {
     var port: String
 
     func validate() throws {
-        for (name, argument) in [("--key", key), ("--auth-key", authKey)]
-        where argument != nil && argument?.secret == nil {
-            throw ValidationError("\(name) is no key: write 32 hexadecimal digits, or @ and a file that holds them")
-        }
         guard let period, period >= .milliseconds(100), period <= .seconds(600) else {
             throw ValidationError("--listen is a duration from 100ms to 10m")
         }
@@ -72,7 +62,7 @@ struct Probe: AsyncParsableCommand {
             protocols: ProtocolRegistry.all,
             settings: PortProbe.Settings(
                 listens: period, asks: ask, hasLine: endpoint.line != nil,
-                keys: ProtocolSettings(encryptionKey: key?.secret, authenticationKey: authKey?.secret)))
+                keys: settings))
         do throws(TransportError) {
             try await find(with: &probe, at: endpoint)
         } catch {
@@ -86,7 +76,9 @@ struct Probe: AsyncParsableCommand {
             ProbeAdvice(probe, hasAsked: ask).show()
             throw Exit.unavailable
         }
-        report(ProbeReport(finding, at: endpoint, keys: ProbeReport.Keys(encryption: key, authentication: authKey)))
+        report(
+            ProbeReport(
+                finding, at: endpoint, keys: ProbeReport.Keys(encryption: keys.key, authentication: keys.authKey)))
     }
 
     private func report(_ report: ProbeReport) {
@@ -113,7 +105,7 @@ struct Probe: AsyncParsableCommand {
                 switch probe.step {
                 case .listen(let line): try await listen(line, &probe, link, inbound, since: start)
                 case .ask(let question, _, let line):
-                    var session = question.makeSession(line, keys)
+                    var session = question.makeSession(line, settings)
                     let poll = try await SinglePoll.run(&session, over: link, reading: inbound)
                     _ = probe.handle(.answered(poll.messages, poll.failure), at: start.duration(to: .now))
                 case .done: break
@@ -133,8 +125,8 @@ struct Probe: AsyncParsableCommand {
         if let lost, probe.finding == nil { throw lost }
     }
 
-    private var keys: ProtocolSettings {
-        ProtocolSettings(encryptionKey: key?.secret, authenticationKey: authKey?.secret)
+    private var settings: ProtocolSettings {
+        ProtocolSettings(encryptionKey: keys.key?.secret, authenticationKey: keys.authKey?.secret)
     }
 
     /// Until the step is over.

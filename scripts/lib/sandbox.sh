@@ -6,28 +6,28 @@ machine=
 # A copy of this machine's files in memory, into which the package has been unpacked. What happens there is gone after.
 enter_sandbox() {
     machine=$work/machine
-    mkdir -p "$machine/layer" "$machine/root"
+    mkdir -p "$machine/layer" "$machine/tree"
     mount -t tmpfs -o size=1g tmpfs "$machine/layer" && mkdir "$machine/layer/upper" "$machine/layer/work" &&
-        mount -t overlay overlay -o "lowerdir=/,upperdir=$machine/layer/upper,workdir=$machine/layer/work" "$machine/root"
+        mount -t overlay overlay -o "lowerdir=/,upperdir=$machine/layer/upper,workdir=$machine/layer/work" "$machine/tree"
 }
 
 leave_sandbox() {
     [[ -n $machine ]] || return 0
-    umount "$machine/root" 2>/dev/null || true
+    umount "$machine/tree" 2>/dev/null || true
     umount "$machine/layer" 2>/dev/null || true
     machine=
 }
 
 # boot: starts systemd there until the target `trial` has ended by itself.
 boot() {
-    timeout 90 systemd-nspawn --quiet --register=no --keep-unit --private-network --boot --directory="$machine/root" \
+    timeout 90 systemd-nspawn --quiet --register=no --keep-unit --private-network --boot --directory="$machine/tree" \
         --machine=obisd-trial systemd.unit=trial.target </dev/null >"$machine/boot.log" 2>&1
 }
 
 # add_trial COMMAND…: the one thing that systemd does there, and what it said, in /trial.log.
 add_trial() {
-    local units=$machine/root/etc/systemd/system
-    rm -f "$machine/root/etc/machine-id"
+    local units=$machine/tree/etc/systemd/system
+    rm -f "$machine/tree/etc/machine-id"
     # There is no network to wait for.
     ln -sf /dev/null "$units/network-online.target"
     ln -sf /dev/null "$units/systemd-networkd-wait-online.service"
@@ -56,7 +56,7 @@ sandbox_can_start() {
     if enter_sandbox 2>/dev/null; then
         add_trial /bin/echo started
         boot || true
-        [[ $(cat "$machine/root/trial.log" 2>/dev/null) == started ]] && status=0
+        [[ $(cat "$machine/tree/trial.log" 2>/dev/null) == started ]] && status=0
     fi
     leave_sandbox
     return "$status"
@@ -68,15 +68,15 @@ runs_in_sandbox() {
     local place='serial: /run/meter/line, line: 9600 8N1' meter='pty=/run/meter/line'
     if [[ -n ${1:-} ]]; then place='tcp: "127.0.0.1:4059"' meter='tcp=4059'; fi
     enter_sandbox || return 1
-    dpkg-deb -x "$package" "$machine/root"
-    [[ -z ${1:-} ]] || install -D -m 644 "systemd/drop-in/$1" "$machine/root/etc/systemd/system/obisd.service.d/$1"
-    cat >"$machine/root/etc/obisd/obisd.yaml" <<END
+    dpkg-deb -x "$package" "$machine/tree"
+    [[ -z ${1:-} ]] || install -D -m 644 "systemd/drop-in/$1" "$machine/tree/etc/systemd/system/obisd.service.d/$1"
+    cat >"$machine/tree/etc/obisd/obisd.yaml" <<END
 node: trial
 broker: {host: localhost}
 meters:
   - {id: main, protocol: sml, transport: {$place}}
 END
-    cat >"$machine/root/trial" <<END
+    cat >"$machine/tree/trial" <<END
 #!/bin/bash
 # A meter that the service's user may read, the service, and what it has journaled within half a minute.
 chgrp obisd /etc/obisd /etc/obisd/obisd.yaml
@@ -95,12 +95,12 @@ systemctl show -p NRestarts,ActiveState obisd.service
 journalctl --no-pager -u obisd
 exit 1
 END
-    chmod 755 "$machine/root/trial"
+    chmod 755 "$machine/tree/trial"
     add_trial /trial
     boot || true
-    cat "$machine/root/trial.log"
+    cat "$machine/tree/trial.log"
     local status=0
-    grep -q '^the journal has readings$' "$machine/root/trial.log" || status=1
+    grep -q '^the journal has readings$' "$machine/tree/trial.log" || status=1
     leave_sandbox
     return "$status"
 }
