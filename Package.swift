@@ -19,6 +19,7 @@ let testing: [SwiftSetting] = [
 ]
 
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
@@ -131,7 +132,10 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "TransportTests",
-            dependencies: ["Transport", "LogMessages", "MeterSimulator", "OBIS", "TestSupport", "Wire", "CLinux", log],
+            dependencies: [
+                "Transport", "LogMessages", "MeterSimulator", "OBIS", "TestSupport", "Wire", "CLinux", log, nio,
+                nioEmbedded,
+            ],
             swiftSettings: testing),
         .testTarget(name: "RulesTests", dependencies: ["Rules", "OBIS"], swiftSettings: testing),
         // What a disk holds after a power cut, and a writer that is killed.

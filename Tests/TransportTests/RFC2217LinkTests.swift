@@ -136,13 +136,6 @@ struct RFC2217LinkTests {
         }
     }
 
-    @Test("a server that confirms nothing is told apart: it may be in use, or slow")
-    func unconfirmed() async throws {
-        let (error, _) = try await problem(.init(confirmsNothing: true), patience: .seconds(2))
-        #expect(error?.code == .timeout)
-        #expect(error?.message.contains("did not confirm the line settings 300 8N1") == true)
-    }
-
     @Test("a speed that no port has is an error of the configuration")
     func impossibleSpeed() async throws {
         try await withServer { link, _ in
