@@ -46,6 +46,9 @@ public struct Meter: Sendable, Equatable {
     /// Devices behind this meter that are meters of their own in topics.
     public var subMeters: [SubMeter]
 
+    /// What its line is called where it is written down: the meters of a bus have one together.
+    public var lineName: String { bus ?? id }
+
     /// Of a polled meter whose stanza names neither an interval nor times.
     public static let defaultInterval = Duration.seconds(15 * 60)
 

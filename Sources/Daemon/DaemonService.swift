@@ -15,6 +15,7 @@ public struct DaemonService: Sendable {
     private let configuration: Configuration
     private let load: @Sendable () throws -> Configuration
     private let opener: any LinkOpening
+    private let traffic = RecentTraffic()
     private let clock: any HostClock
     private let manager: ServiceManager
     private let patience: Duration
@@ -30,7 +31,8 @@ public struct DaemonService: Sendable {
     ) {
         self.configuration = configuration
         self.load = load
-        self.opener = BusOpener(opener)
+        // Beneath the shares of a bus: its line is one.
+        self.opener = BusOpener(CapturingOpener(opener, to: traffic) { clock.now })
         self.clock = clock
         self.manager = manager
         self.patience = patience
@@ -45,7 +47,8 @@ public struct DaemonService: Sendable {
         _ = signal(SIGHUP, SIG_IGN)
         let pulses = Pulses(patience: patience, clock: clock)
         let backbone = try await Backbone(configuration, clock: clock, pulses: pulses, logger: logger)
-        let fleet = Fleet(backbone, opener: opener, clock: clock, pulses: pulses, logger: logger)
+        let fleet = Fleet(
+            backbone, opener: opener, traffic: traffic, clock: clock, pulses: pulses, logger: logger)
         await fleet.change(to: configuration.meters)
         let count = configuration.meters.count { $0.isEnabled }
         logger.notice(
@@ -76,7 +79,7 @@ public struct DaemonService: Sendable {
             Watchdog(manager: manager, pulses: pulses, journal: backbone.journal, logger: logger), overseer,
             ControlServer(
                 socket: ControlSocket(journal: configuration.journal.path),
-                answer: ControlDesk(overseer: overseer, fleet: fleet).answer, logger: logger),
+                answer: ControlDesk(overseer: overseer, fleet: fleet, traffic: traffic).answer, logger: logger),
             CommandService(
                 client: backbone.client, topics: backbone.topics, gate: commands, fleet: fleet, clock: clock,
                 log: PacedLog(logger)),

@@ -25,6 +25,7 @@ actor Fleet {
 
     private let backbone: Backbone
     private let opener: any LinkOpening
+    private let traffic: RecentTraffic
     private let clock: any HostClock
     private let pulses: Pulses
     private let logger: Logger
@@ -37,9 +38,13 @@ actor Fleet {
     /// Counts the changes of who is read.
     private(set) var revision = 0
 
-    init(_ backbone: Backbone, opener: any LinkOpening, clock: any HostClock, pulses: Pulses, logger: Logger) {
+    init(
+        _ backbone: Backbone, opener: any LinkOpening, traffic: RecentTraffic = RecentTraffic(), clock: any HostClock,
+        pulses: Pulses, logger: Logger
+    ) {
         self.backbone = backbone
         self.opener = opener
+        self.traffic = traffic
         self.clock = clock
         self.pulses = pulses
         self.logger = logger
@@ -91,6 +96,7 @@ actor Fleet {
         outcome.removed = running.map(\.meter.id).filter { !ids.contains($0) }
         // Everything that ends does so before anything begins: a port may pass from one meter to another.
         let kept = await end(outcome.changed + outcome.removed)
+        traffic.keep(only: Set(wanted.map(\.lineName)))
         await begin(wanted, kept)
         await compare(restarted: Set(outcome.added + outcome.changed))
         await forgetMissing()

@@ -1,31 +1,33 @@
-import Glibc
-import LogMessages
 import Logging
 import OBIS
-import Synchronization
 import Wire
 
-/// Opens links through another opener and writes down what passes on them, each meter into a file of its own.
-///
-/// A file has at most `limit` bytes; then its line goes on without being written down. Nothing that a link carries is
-/// held up or lost when a file cannot be written.
+/// Takes down what passes on lines.
+public protocol LineRecording: Sendable {
+    /// - Returns: for one link of the line of this name, which may be opened again and again.
+    func recorder(of line: String, logger: Logger) -> any LineRecorder
+}
+
+/// Takes down what passes on one link. Whatever happens here, the link goes on.
+public protocol LineRecorder: Sendable {
+    func write(_ piece: Capture.Piece)
+    /// What a person who reads the capture should know at this place; one line.
+    func comment(_ text: String)
+    func close()
+}
+
+/// Opens links through another opener and has what passes on them taken down.
 public struct CapturingOpener: LinkOpening {
     private let base: any LinkOpening
-    private let folder: String
+    private let recording: any LineRecording
     private let now: @Sendable () -> Timestamp
-    private let limit: Int
-    private let logs = CaptureLogs()
-
-    public static let standardLimit = 64 * 1024 * 1024
 
     /// - Parameter now: the host's time.
     public init(
-        _ base: any LinkOpening, folder: String, limit: Int = Self.standardLimit,
-        now: @escaping @Sendable () -> Timestamp
+        _ base: any LinkOpening, to recording: any LineRecording, now: @escaping @Sendable () -> Timestamp
     ) {
         self.base = base
-        self.folder = folder
-        self.limit = limit
+        self.recording = recording
         self.now = now
     }
 
@@ -33,123 +35,41 @@ public struct CapturingOpener: LinkOpening {
         _ endpoint: Endpoint, options: LinkOptions, logger: Logger
     ) async throws(TransportError) -> any Link {
         let link = try await base.open(endpoint, options: options, logger: logger)
-        let path = "\(folder)/\(options.name ?? "line").capture"
-        let file = CaptureFile(path: path, limit: limit, log: logs.log(path, logger))
-        return CapturingLink(link, file: file, now: now)
-    }
-}
-
-/// One log for each file: a line that comes and goes opens its file anew each time.
-private final class CaptureLogs: Sendable {
-    private let logs = Mutex<[String: PacedLog]>([:])
-
-    func log(_ path: String, _ logger: Logger) -> PacedLog {
-        logs.withLock { logs in
-            if let known = logs[path] { return known }
-            let log = PacedLog(logger)
-            logs[path] = log
-            return log
-        }
+        let recorder = recording.recorder(of: options.name ?? "line", logger: logger)
+        return CapturingLink(link, recorder: recorder, now: now)
     }
 }
 
 /// A link that writes down what passes.
 private final class CapturingLink: Link {
     private let base: any Link
-    private let file: CaptureFile
+    private let recorder: any LineRecorder
     private let now: @Sendable () -> Timestamp
 
-    init(_ base: any Link, file: CaptureFile, now: @escaping @Sendable () -> Timestamp) {
+    init(_ base: any Link, recorder: any LineRecorder, now: @escaping @Sendable () -> Timestamp) {
         self.base = base
-        self.file = file
+        self.recorder = recorder
         self.now = now
     }
 
     var inbound: LinkInbound {
-        base.inbound.observed { [file, now] input in
-            file.write(Capture.Piece(time: now(), bytes: input.bytes, endsBurst: input.endsBurst))
+        base.inbound.observed { [recorder, now] input in
+            recorder.write(Capture.Piece(time: now(), bytes: input.bytes, endsBurst: input.endsBurst))
         }
     }
 
     func send(_ bytes: [UInt8]) async throws(TransportError) {
-        file.write(Capture.Piece(time: now(), bytes: bytes, isSent: true))
+        recorder.write(Capture.Piece(time: now(), bytes: bytes, isSent: true))
         try await base.send(bytes)
     }
 
     func setLine(_ line: LineSettings) async throws(TransportError) {
-        file.comment("line \(line)")
+        recorder.comment("line \(line)")
         try await base.setLine(line)
     }
 
     func close() async {
         await base.close()
-        file.close()
-    }
-}
-
-/// One file that is appended to.
-private final class CaptureFile: Sendable {
-    private struct State {
-        var descriptor: CInt
-        var room: Int
-    }
-
-    private let path: String
-    private let log: PacedLog
-    private let state: Mutex<State>
-
-    init(path: String, limit: Int, log: PacedLog) {
-        self.path = path
-        self.log = log
-        // Points to the path for the call only. What a line carries is for its owner's eyes.
-        let descriptor = unsafe Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        var size = 0
-        if descriptor >= 0 { size = Int(lseek(descriptor, 0, SEEK_END)) }
-        state = Mutex(State(descriptor: descriptor, room: max(0, limit - size)))
-        if descriptor < 0 {
-            let problem = ErrorNumber().text
-            log.say("unwritable", .error, nil, "The capture \(path) cannot be written: \(problem).")
-        } else if size == 0 {
-            write(Capture.header)
-        }
-    }
-
-    deinit {
-        close()
-    }
-
-    func write(_ piece: Capture.Piece) { write(piece.line) }
-
-    func comment(_ text: String) { write("# \(text)\n") }
-
-    private func write(_ text: String) {
-        let isFull = state.withLock { state in
-            guard state.descriptor >= 0 else { return false }
-            let bytes = Array(text.utf8)
-            guard bytes.count <= state.room else {
-                Glibc.close(state.descriptor)
-                state.descriptor = -1
-                return true
-            }
-            let end = lseek(state.descriptor, 0, SEEK_END)
-            // The buffer lives across the call.
-            let written = unsafe bytes.withUnsafeBytes {
-                unsafe Glibc.write(state.descriptor, $0.baseAddress, $0.count)
-            }
-            // Half a line, of a full disk, would be none.
-            if written != bytes.count, ftruncate(state.descriptor, end) != 0 { return false }
-            state.room -= max(0, written == bytes.count ? written : 0)
-            return false
-        }
-        if isFull {
-            log.say("full", .warning, nil, "The capture \(path) is full: nothing more of this line is written down.")
-        }
-    }
-
-    func close() {
-        state.withLock { state in
-            if state.descriptor >= 0 { Glibc.close(state.descriptor) }
-            state.descriptor = -1
-        }
+        recorder.close()
     }
 }

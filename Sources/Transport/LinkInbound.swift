@@ -10,10 +10,17 @@ public struct LinkInbound: AsyncSequence, Sendable {
         self.feed = feed
     }
 
-    /// The same bytes, of which `observer` sees each piece first.
+    /// The same bytes, of which `observer` sees each piece first, behind those that observe them already.
     func observed(_ observer: @escaping @Sendable (LinkInput) -> Void) -> LinkInbound {
         var copy = self
-        copy.observer = observer
+        if let earlier = self.observer {
+            copy.observer = { input in
+                earlier(input)
+                observer(input)
+            }
+        } else {
+            copy.observer = observer
+        }
         return copy
     }
 

@@ -12,7 +12,7 @@ struct Replay: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Feed a raw capture through the whole pipeline.",
         discussion: """
-            Captures are made by `obisd run --capture FOLDER`, which keeps the time of each piece. A file of bytes or of \
+            Captures are printed by `obisd capture METER`, and written by `obisd run --capture FOLDER`. A file of bytes or of \
             hexadecimal digits is taken as one piece that arrives now.
 
             With --dry-run the readings are printed as they would be published, and nothing else happens. Otherwise they \

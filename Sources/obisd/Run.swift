@@ -48,7 +48,7 @@ struct Run: AsyncParsableCommand {
 extension Run {
     private var opener: any LinkOpening {
         guard let capture else { return LinkOpener() }
-        return CapturingOpener(LinkOpener(), folder: capture) { SystemClock().now }
+        return CapturingOpener(LinkOpener(), to: CaptureFolder(capture)) { SystemClock().now }
     }
 }
 

@@ -120,6 +120,37 @@ struct ReplayCommandTests {
         }
     }
 
+    @Test("reads what the daemon remembers of a line: `obisd capture`")
+    func remembered() async throws {
+        try await withEvening { evening in
+            let newest = evening.subscriber.newest("p1")
+            try evening.daemon.start()
+            try await evening.subscriber.wait(for: "new readings") { $0.newest("p1") > newest + 3 }
+            // A sub-meter has the line of its meter.
+            for meter in ["p1", "gas"] {
+                let outcome = try await Program.run(["capture", "--config", evening.daemon.configuration, meter])
+                #expect(outcome.exitCode == 0 && outcome.error.isEmpty, "\(outcome.error)")
+                let file = evening.captures.appendingPathComponent("remembered-\(meter)").path
+                try Data(outcome.output.utf8).write(to: URL(fileURLWithPath: file))
+                let replay = try await evening.replay(["--dry-run", "--meter", "p1", file])
+                #expect(replay.exitCode == 0, "\(replay.error)")
+                let telegrams = replay.lines.compactMap { ExactJSON($0) }
+                let live = try await Program.run(
+                    ["readings", "--config", evening.daemon.configuration, "--meter", "p1", "--format", "json"]
+                ).lines.map { ExactJSON($0)?["registers"] }
+                #expect(telegrams.contains { $0["meter"]?.string == "gas" })
+                for telegram in telegrams where telegram["meter"]?.string == "p1" {
+                    #expect(live.contains(telegram["registers"]))
+                }
+            }
+            let unknown = try await Program.run(["capture", "--config", evening.daemon.configuration, "nobody"])
+            #expect(unknown.exitCode == 69 && unknown.error.contains("there is no meter nobody"))
+            #expect(try await evening.daemon.terminate() == 0)
+            let absent = try await Program.run(["capture", "--config", evening.daemon.configuration, "p1"])
+            #expect(absent.exitCode == 69 && absent.error.contains("no daemon runs"))
+        }
+    }
+
     @Test("is refused while the daemon runs, and the daemon goes on")
     func busy() async throws {
         try await withEvening { evening in

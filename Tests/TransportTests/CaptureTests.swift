@@ -100,8 +100,8 @@ struct CaptureTests {
 struct CapturingTests {
     private static let now = Timestamp(milliseconds: 1_768_476_896_120)
 
-    private func opener(_ folder: String, limit: Int = CapturingOpener.standardLimit) -> CapturingOpener {
-        CapturingOpener(LinkOpener(), folder: folder, limit: limit) { Self.now }
+    private func opener(_ folder: String, limit: Int = CaptureFolder.standardLimit) -> CapturingOpener {
+        CapturingOpener(LinkOpener(), to: CaptureFolder(folder, limit: limit)) { Self.now }
     }
 
     private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
@@ -222,6 +222,19 @@ struct CapturingTests {
         }
     }
 
+    @Test("can be done twice, and each sees everything")
+    func twice() async throws {
+        try await withTemporaryFolder { folder in
+            try Data([1, 2, 3]).write(to: URL(fileURLWithPath: folder + "/source"))
+            let traffic = RecentTraffic()
+            let link = try await CapturingOpener(opener(folder), to: traffic) { Self.now }.open(
+                .file(path: folder + "/source"), options: LinkOptions(name: "main"), logger: logger)
+            #expect(try await link.inbound.bytes(.max) == [1, 2, 3])
+            await link.close()
+            #expect(try text(folder + "/main.capture") == traffic.capture(of: "main"))
+        }
+    }
+
     @Test("makes no file for a line that cannot be opened, and says why it cannot")
     func notOpened() async throws {
         try await withTemporaryFolder { folder in
@@ -233,5 +246,67 @@ struct CapturingTests {
             let names = try FileManager.default.contentsOfDirectory(atPath: folder)
             #expect(names.isEmpty)
         }
+    }
+}
+
+@Suite("The recent traffic of lines")
+struct RecentTrafficTests {
+    private let traffic = RecentTraffic()
+
+    private func piece(_ bytes: [UInt8]) -> Capture.Piece {
+        Capture.Piece(time: Timestamp(milliseconds: 1_768_476_896_120), bytes: bytes)
+    }
+
+    @Test("is a capture of the newest, whole pieces, in order")
+    func newest() throws {
+        let recorder = traffic.recorder(of: "main", logger: logger)
+        var random = SeededGenerator(seed: 5)
+        let pieces = (0..<5000).map { _ in piece(random.bytes(Int.random(in: 0...200, using: &random))) }
+        for entry in pieces { recorder.write(entry) }
+        let text = try #require(traffic.capture(of: "main"))
+        let kept = try Capture(content: Array(text.utf8)).pieces
+        #expect(kept == Array(pieces.suffix(kept.count)))
+        #expect(text.contains("# what came before, \(5000 - kept.count) pieces, is forgotten\n"))
+        let bytes = kept.reduce(0) { $0 + $1.bytes.count }
+        #expect(bytes > RecentTraffic.lineLimit / 4 && bytes <= RecentTraffic.lineLimit)
+    }
+
+    @Test("keeps what was said of the line, and knows no line on which nothing passed")
+    func comments() {
+        let recorder = traffic.recorder(of: "main", logger: logger)
+        #expect(traffic.capture(of: "main") == nil)
+        recorder.comment("line 9600 7E1")
+        recorder.write(piece([1]))
+        // The line is opened again.
+        recorder.close()
+        traffic.recorder(of: "main", logger: logger).write(piece([2]))
+        #expect(
+            traffic.capture(of: "main") == Capture.header + "# line 9600 7E1\n2026-01-15T11:34:56.120Z < 01\n"
+                + "2026-01-15T11:34:56.120Z < 02\n")
+        #expect(traffic.capture(of: "other") == nil)
+    }
+
+    @Test("of many lines stays within the limit of all, and ends with a line that there is no more")
+    func many() throws {
+        let names = (0..<500).map { "meter\($0)" }
+        for name in names {
+            let recorder = traffic.recorder(of: name, logger: logger)
+            for byte in UInt8(0)..<20 { recorder.write(piece([UInt8](repeating: byte, count: 1000))) }
+        }
+        let kept = try names.map { try Capture(content: Array(try #require(traffic.capture(of: $0)).utf8)).pieces }
+        #expect(kept.joined().reduce(0) { $0 + $1.bytes.count } <= RecentTraffic.limit)
+        #expect(kept.allSatisfy { $0.last?.bytes.first == 19 })
+        traffic.keep(only: ["meter7"])
+        #expect(names.filter { traffic.capture(of: $0) != nil } == ["meter7"])
+    }
+
+    @Test("does not hold a piece that is larger than its share, whatever its size")
+    func large() throws {
+        let recorder = traffic.recorder(of: "main", logger: logger)
+        recorder.write(piece([1]))
+        recorder.write(piece([UInt8](repeating: 2, count: RecentTraffic.lineLimit)))
+        recorder.write(piece([3]))
+        let text = try #require(traffic.capture(of: "main"))
+        #expect(try Capture(content: Array(text.utf8)).pieces.map(\.bytes) == [[3]])
     }
 }

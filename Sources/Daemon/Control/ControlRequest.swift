@@ -6,6 +6,8 @@ public struct ControlRequest: Codable, Sendable, Hashable {
     public enum Verb: String, Codable, Sendable, Hashable, CaseIterable {
         /// What the daemon knows of itself.
         case status
+        /// What passed on a meter's line lately.
+        case capture
         /// A meter was exchanged.
         case replaced
         /// An anomaly is known and shall not be told of, or is over.
