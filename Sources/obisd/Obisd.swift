@@ -13,6 +13,6 @@ struct Obisd: AsyncParsableCommand {
         version: DaemonService.version,
         subcommands: [
             Run.self, Check.self, Decode.self, Probe.self, Scan.self, Simulate.self, Status.self, Readings.self,
-            Anomalies.self, Replaced.self, Backup.self, CaptureLine.self, Replay.self,
+            Anomalies.self, Replaced.self, Backup.self, CaptureLine.self, Replay.self, Doctor.self,
         ])
 }

@@ -65,7 +65,7 @@ enum RunningDaemon {
 }
 
 extension ControlSocket.Failure {
-    fileprivate func sentence(journal: String) -> String {
+    func sentence(journal: String) -> String {
         switch self {
         case .noDaemon:
             "no daemon runs with the journal \(journal); start it, or name its configuration with --config"

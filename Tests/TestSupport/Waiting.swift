@@ -9,10 +9,10 @@ public struct NotInTime: Error, CustomStringConvertible {
 
 /// Waits for something that the outside shows in files, such as a log.
 public func waitFor(
-    _ what: String, within limit: Duration = .seconds(90), _ condition: () throws -> Bool
+    _ what: String, within limit: Duration = .seconds(90), _ condition: () async throws -> Bool
 ) async throws {
     let end = ContinuousClock.now + limit
-    while try !condition() {
+    while try await !condition() {
         guard ContinuousClock.now < end else {
             throw NotInTime(description: "not within \(limit): \(what)")
         }
