@@ -47,20 +47,30 @@ enum RunningDaemon {
     static func ask(_ request: ControlRequest, _ options: ConfigurationOptions) throws -> Answer {
         let journal = try options.load(isService: false).journal.path
         do {
-            let bytes = try ControlSocket(journal: journal).ask(request.bytes)
-            guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
+            guard let answer = try answer(request, ControlSocket(journal: journal)) else {
                 Output.note("the daemon's answer cannot be read; is it another version?")
                 throw Exit.unavailable
             }
-            guard object["ok"] as? Bool == true else {
-                Output.note("the daemon refuses: \(object["error"] as? String ?? "no reason given")")
+            guard answer.object["ok"] as? Bool == true else {
+                Output.note("the daemon refuses: \(answer.object["error"] as? String ?? "no reason given")")
                 throw Exit.unavailable
             }
-            return Answer(bytes: bytes, object: object)
+            return answer
         } catch let failure as ControlSocket.Failure {
             Output.note(failure.sentence(journal: journal))
             throw failure == .noAccess ? Exit.permission : Exit.unavailable
         }
+    }
+}
+
+extension RunningDaemon {
+    /// - Returns: nil where it cannot be understood.
+    static func answer(
+        _ request: ControlRequest, _ socket: ControlSocket
+    ) throws(ControlSocket.Failure) -> Answer? {
+        let bytes = try socket.ask(request.bytes)
+        guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else { return nil }
+        return Answer(bytes: bytes, object: object)
     }
 }
 

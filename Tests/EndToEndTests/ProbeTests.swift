@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import MeterSimulator
 import TestSupport
 import Testing
@@ -139,6 +140,36 @@ struct ProbeTests {
             for arguments in [[], ["gateway"], ["--listen", "soon", "g:1"], ["--key", "12", "g:1"]] {
                 #expect(try await Program.run(["probe"] + arguments).exitCode == 64, "\(arguments)")
             }
+        }
+    }
+
+    @Test("says who has the port, and that it may not be used, each with its exit code")
+    func denied() async throws {
+        try await withFolder { folder in
+            let path = folder.appendingPathComponent("line").path
+            let line = try await SimulatedLine(path: path, line: LineSettings(baud: 9600))
+            let port = try FileManager.default.destinationOfSymbolicLink(atPath: path)
+            let owner = Glibc.open(port, O_RDWR | O_NOCTTY)
+            #expect(flock(owner, LOCK_EX) == 0)
+            let busy = try await Program.run(["probe", path])
+            #expect(busy.exitCode == 74 && busy.error.contains("in use by"), "\(busy.error)")
+            #expect(busy.error.contains("process \(getpid())") && busy.error.contains("if that is the daemon, stop it"))
+            close(owner)
+
+            #expect(chmod(port, 0) == 0)
+            let denied = try await Program.run(["probe", path], wrapper: Program.withoutPrivileges)
+            #expect(denied.exitCode == 77 && denied.output == "", "\(denied.error)")
+            #expect(denied.error.contains("permission denied") && denied.error.contains("to group"))
+            let file = folder.appendingPathComponent("obisd.yaml")
+            let yaml = "journal: {path: j.db}\nmeters: [{id: a, protocol: sml, transport: {serial: \(path)}}]\n"
+            try Data(yaml.utf8).write(to: file)
+            for command in ["check", "doctor"] {
+                let outcome = try await Program.run(
+                    [command, "--config", file.path], wrapper: Program.withoutPrivileges)
+                #expect(outcome.exitCode == 77, "\(command): \(outcome.output)\(outcome.error)")
+                #expect((outcome.output + outcome.error).contains("\(path) may not be read and written"))
+            }
+            await line.close()
         }
     }
 

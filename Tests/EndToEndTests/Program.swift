@@ -18,9 +18,17 @@ enum Program {
         var lines: [String] { output.split(separator: "\n").map(String.init) }
     }
 
+    /// What a program of root is run with to have only the rights that the modes of files give: another user has no more
+    /// by itself.
+    static var withoutPrivileges: [String] {
+        geteuid() == 0 ? ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] : []
+    }
+
     /// Runs a command to its end, in a minute at most unless something else is said.
+    ///
+    /// - Parameter wrapper: a program that runs it in its place, with its first arguments.
     static func run(
-        _ arguments: [String], input: [UInt8]? = nil, within limit: Duration = .seconds(60)
+        _ arguments: [String], input: [UInt8]? = nil, wrapper: [String] = [], within limit: Duration = .seconds(60)
     ) async throws -> Outcome {
         try await withFolder { folder in
             if let input { try Data(input).write(to: folder.appendingPathComponent("in")) }
@@ -28,7 +36,7 @@ enum Program {
                 folder.appendingPathComponent("out"), folder.appendingPathComponent("err")
             )
             let process = try ChildProcess(
-                path, arguments,
+                "/usr/bin/env", wrapper + [path] + arguments,
                 input: input == nil ? "/dev/null" : folder.appendingPathComponent("in").path,
                 output: output.path, error: error.path)
             let code = try await process.waitForExit(within: limit)

@@ -20,14 +20,17 @@ struct SecretsTests {
     func nowhere(isNativeJournal: Bool) async throws {
         try await withFolder { folder in
             let house = try await House(folder)
-            defer { house.meters.end() }
+            defer {
+                house.meters.end()
+                house.others.end()
+            }
             let journal = isNativeJournal ? try JournalSocket() : nil
             var told = Data()
             func drain() { while let entry = journal?.datagram() { told += entry } }
             try house.start(journal)
             try await house.subscriber.wait(for: "readings of the meters with the right keys") { subscriber in
                 drain()
-                return ["good", "broken"].allSatisfy { subscriber.newest($0) >= 2 }
+                return ["good", "broken", "p1"].allSatisfy { subscriber.newest($0) >= 2 }
             }
             try await waitFor("what is said of a wrong key") {
                 drain()
@@ -61,6 +64,7 @@ private final class House {
     let canaries: [Canary]
     let broker: MosquittoBroker
     let meters: MetersProcess
+    let others: MetersProcess
     let daemon: DaemonProcess
     let subscriber: Subscriber
 
@@ -98,13 +102,20 @@ private final class House {
                 "dlms-push,tcp=0,interval=500ms,\(keys)", "dlms-push,tcp=0,interval=500ms,serial=2,\(keys)",
                 "dlms-push,tcp=0,interval=200ms,serial=3,noise=3,flipped_bit=4,lost_frame=5,\(keys)",
             ])
-        let ports = try await meters.ports(of: 3)
+        others = try MetersProcess(folder: open, ["dsmr-p1,tcp=0,interval=500ms,\(keys)", "mbus,tcp=0"])
+        var ports = try await meters.ports(of: 3)
+        _ = try await others.ports(of: 2)
+        for name in ["dsmr-p1", "mbus"] { ports.append(try #require(try others.port(of: name))) }
         let credentials = "encryption_key_credential: encryption, authentication_key_credential: authentication"
-        let stanzas = [("good", credentials), ("wrong", "encryption_key_credential: wrong"), ("broken", credentials)]
+        let stanzas = [
+            ("good", "dlms-push", credentials), ("wrong", "dlms-push", "encryption_key_credential: wrong"),
+            ("broken", "dlms-push", credentials), ("p1", "dsmr-p1", credentials),
+            ("bus", "mbus", "interval: 1s, address: 1, encryption_key_credential: wrong"),
+        ]
         daemon = try DaemonProcess(
             folder: open, brokerPort: tls,
             meters: zip(stanzas, ports).map { stanza, port in
-                #"id: \#(stanza.0), protocol: dlms-push, transport: {tcp: "127.0.0.1:\#(port)"}, \#(stanza.1)"#
+                #"id: \#(stanza.0), protocol: \#(stanza.1), transport: {tcp: "127.0.0.1:\#(port)"}, \#(stanza.2)"#
             },
             broker: """
                 username: obisd, password_credential: password, tls: {ca_file: \(broker.file("server.pem")), \
@@ -140,7 +151,8 @@ private final class House {
         let commands: [[String]] = [
             ["status"] + configuration, ["status", "--format", "json"] + configuration, ["check"] + configuration,
             ["readings", "--format", "json"] + configuration, ["anomalies", "list"] + configuration,
-            ["check", "--config", bad.path],
+            ["check", "--config", bad.path], ["doctor"] + configuration, ["doctor", "--config", bad.path],
+            ["capture", "good"] + configuration, ["capture", "p1"] + configuration,
         ]
         for (number, arguments) in commands.enumerated() {
             let outcome = try await Program.run(arguments)
@@ -210,7 +222,7 @@ private struct Canary {
     static func found(_ canaries: [Canary], below folder: URL) throws -> [String: [String]] {
         var result: [String: [String]] = [:]
         let paths = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
-        #expect(paths.contains("journal.db") && paths.contains("log") && paths.contains("captures/good.capture"))
+        #expect(paths.contains("journal.db") && paths.contains("log") && paths.contains("captures/p1.capture"))
         for path in paths {
             guard let data = FileManager.default.contents(atPath: folder.path + "/" + path) else { continue }
             let names = found(canaries, in: data)
