@@ -27,6 +27,14 @@ actor BalanceDesk {
         }
     }
 
+    /// Closes what is open of a meter behind which none stands any more, also since the daemon ran last.
+    static func abandon(_ main: Meter, _ backbone: Backbone, _ clock: any HostClock, logger: Logger) async {
+        let stored = try? await backbone.journal.value(forKey: stateKey, meter: main.id)
+        guard let state = stored.flatMap({ $0 }), EngineState(state) != nil else { return }
+        let desk = await BalanceDesk(main: main, subs: [], backbone, logger: logger)
+        await desk.tick(at: clock.monotonic, wall: clock.now)
+    }
+
     /// - Parameter total: what the meter has counted, in kWh, over all exchanges.
     func observe(_ meter: String, total: FixedDecimal, seq: Int64?, at now: Duration, wall: Timestamp) {
         let changes = rule.observe(meter: meter, activeImport: total, seq: seq, at: now, wall: wall)

@@ -163,6 +163,8 @@ actor Fleet {
         for main in pipelines {
             guard let subs = behind[main.meter.id] else {
                 await main.leaveBalance()
+                await balances[main.meter.id]?.desk.end()
+                await BalanceDesk.abandon(main.meter, backbone, clock, logger: logger(of: main.meter))
                 continue
             }
             let names = subs.map(\.meter.id)

@@ -121,4 +121,40 @@ struct ReloadTests {
             #expect(bench.live["obisd/cellar/attic/availability"] == "offline")
         }
     }
+
+    /// Both meters count for some hours, the sub-meter half of what the main meter does.
+    private func count(_ bench: FleetBench, hours: Int, from start: Int = 0) async throws {
+        for quarter in (start * 4)...((start + hours) * 4) {
+            for (meter, watts) in [("main", 1000), ("flat", 500)] {
+                let pipeline = try #require(await bench.fleet.reader(of: meter)).pipeline
+                let energy = String(format: "%010.3f", 100 + Double(watts * quarter) / 4000)
+                let telegram = try P1.telegram(["1-0:1.8.0(\(energy)*kWh)"])
+                await pipeline.accept(telegram, capturedAt: bench.clock.now)
+                await pipeline.journaled()
+                await pipeline.tick()
+            }
+            bench.clock.pass(.seconds(900))
+        }
+    }
+
+    @Test("a meter is compared with those behind it from the change that puts them there to the one that ends it")
+    func behind() async throws {
+        try await withFleet { bench in
+            let problem = "obisd/cellar/main/problem/sub_meter_balance"
+            var flat = bench.meter("flat")
+            await bench.fleet.change(to: [bench.meter("main"), flat])
+            try await count(bench, hours: 4)
+            #expect(bench.live[problem]?.contains("ON") != true)
+            flat.behind = "main"
+            await bench.fleet.change(to: [bench.meter("main"), flat])
+            try await count(bench, hours: 4, from: 5)
+            #expect(bench.live[problem]?.contains("ON") == true)
+            // Another change leaves the comparison as it is.
+            await bench.fleet.change(to: [bench.meter("main"), flat, bench.meter("other")])
+            #expect(bench.live[problem]?.contains("ON") == true)
+            flat.behind = nil
+            await bench.fleet.change(to: [bench.meter("main"), flat])
+            #expect(bench.live[problem]?.contains("ON") == false)
+        }
+    }
 }
