@@ -102,6 +102,11 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        // Captures, texts and configurations that are safe to be shown.
+        .target(
+            name: "Redaction", dependencies: ["OBIS", "Wire", "Metering", "Transport", crypto, yams],
+            swiftSettings: strict),
+
         // C borders.
         .systemLibrary(name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
         .target(name: "CLinux"),
@@ -126,6 +131,13 @@ let package = Package(
         .testTarget(
             name: "MeteringTests",
             dependencies: ["Metering", "Configuration", "IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
+            swiftSettings: testing),
+        .testTarget(
+            name: "RedactionTests",
+            dependencies: [
+                "Redaction", "COSEM", "Configuration", "IEC62056", "MBus", "Metering", "MeterSimulator", "OBIS", "Wire",
+                "Transport", "TestSupport",
+            ],
             swiftSettings: testing),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "IEC62056", "Metering", "OBIS", "Wire"],

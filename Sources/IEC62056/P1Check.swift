@@ -28,6 +28,12 @@ struct P1Check {
         }
     }
 
+    /// The check of a kind, high byte first.
+    func value(as kind: P1Checksum) -> [UInt8] {
+        let value = kind == .x25 ? x25 : arc
+        return [UInt8(value >> 8), UInt8(value & 0xFF)]
+    }
+
     /// - Parameter offset: of the digits.
     func error(for sent: UInt16, as allowed: P1Checksum, at offset: Int) -> WireError {
         let computed = allowed == .x25 ? x25 : arc

@@ -14,10 +14,10 @@ public struct DLMSCarrier: CarrierFrames {
 
     public var start: UInt8 { LongFrame.start }
 
-    private static let accessPoints = 2
+    static let accessPoints = 2
     private static let lastPiece: UInt8 = 0x10
-    private static let sequence: UInt8 = 0x0F
-    private static let dlms: ClosedRange<UInt8> = 0x00...0x1F
+    static let sequence: UInt8 = 0x0F
+    static let dlms: ClosedRange<UInt8> = 0x00...0x1F
 
     public func candidate(at offset: Int, in bytes: RawSpan) -> CarrierCandidate {
         switch LongFrameCandidate(at: offset, in: bytes) {

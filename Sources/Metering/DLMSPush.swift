@@ -23,7 +23,13 @@ extension MeterProtocol {
             advice: """
                 a customer interface often talks only when the utility has switched it on; one that is wired as M-Bus needs \
                 a slave converter, not a master
-                """))
+                """),
+        survey: { bytes in
+            let carried = MBusSurvey.carried(bytes)
+            var survey = PushSurvey.survey(bytes, carried: carried.pieces)
+            survey.append(carried.survey)
+            return survey
+        })
 }
 
 /// `dlms-push`: the decoder of the COSEM module with a profile behind it.

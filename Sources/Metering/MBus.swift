@@ -35,8 +35,8 @@ extension MeterProtocol {
                 question("M-Bus request to all", .primary(LinkAddress.allAnswer), busLine(9600)),
                 question("M-Bus request to all", .primary(LinkAddress.allAnswer), busLine(300)),
             ],
-            advice: "the slaves of an M-Bus need a level converter that is a master, and talk only when they are asked")
-    )
+            advice: "the slaves of an M-Bus need a level converter that is a master, and talk only when they are asked"),
+        survey: MBusSurvey.survey)
 
     private static func busLine(_ baud: Int) -> LineSettings { LineSettings(baud: baud, dataBits: 8, parity: .even) }
 

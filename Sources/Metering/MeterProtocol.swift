@@ -32,6 +32,9 @@ public struct MeterProtocol: Sendable {
     public let makeListener: @Sendable (ProtocolSettings) -> any Session<Telegram>
     /// How a meter is found on a port of which nothing is known.
     public let recognition: Recognition
+    /// Where recorded bytes say which meter they come from, and the checks of their frames; nil for a protocol of which that
+    /// is not known: nothing of its recordings may then be shown to others.
+    public let survey: (@Sendable ([UInt8]) -> FrameSurvey)?
 
     public init(
         name: String, summary: String, keys: Set<ProtocolKey>,
@@ -43,7 +46,8 @@ public struct MeterProtocol: Sendable {
         makeDecoder: @escaping @Sendable (ProtocolSettings) -> any Framer<Telegram>,
         makeSession: @escaping @Sendable (ProtocolSettings) -> any Session<Telegram>,
         makeListener: (@Sendable (ProtocolSettings) -> any Session<Telegram>)? = nil,
-        recognition: Recognition = Recognition()
+        recognition: Recognition = Recognition(),
+        survey: (@Sendable ([UInt8]) -> FrameSurvey)? = nil
     ) {
         self.name = name
         self.summary = summary
@@ -57,6 +61,7 @@ public struct MeterProtocol: Sendable {
         self.makeSession = makeSession
         self.makeListener = makeListener ?? makeSession
         self.recognition = recognition
+        self.survey = survey
     }
 }
 

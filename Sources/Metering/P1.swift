@@ -21,7 +21,13 @@ extension MeterProtocol {
             advice: """
                 a P1 port talks only while its request line (pin 2) has 5 V, and its data line is inverted: the cable must \
                 turn it round
-                """))
+                """),
+        // A ciphered message has a telegram inside, and no check outside that could be made right.
+        survey: { bytes in
+            var survey = PushSurvey.systemTitles(bytes)
+            survey.append(TextSurvey.telegrams(bytes))
+            return survey
+        })
 }
 
 /// Telegrams as they stand on a P1 port: plain, or each inside of a ciphered message.

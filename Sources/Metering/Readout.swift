@@ -61,7 +61,8 @@ extension MeterProtocol {
                     },
                     answered: { _ in [StanzaEntry(.wakeUp, "true")] }),
             ],
-            advice: "most meters with an optical port talk only when they are asked"))
+            advice: "most meters with an optical port talk only when they are asked"),
+        survey: TextSurvey.readout)
 
     @Sendable private static func listener(silence: Duration) -> PushSession<ReadoutDecoder> {
         PushSession(silence: silence) { ReadoutDecoder(source: .line) }

@@ -17,5 +17,6 @@ extension MeterProtocol {
                 LineSettings(baud: 9600), LineSettings(baud: 115_200), LineSettings(baud: 57600),
                 LineSettings(baud: 38400), LineSettings(baud: 19200),
             ],
-            advice: "an infrared head must sit straight on the diode of the meter, its cable downwards"))
+            advice: "an infrared head must sit straight on the diode of the meter, its cable downwards"),
+        survey: SMLSurvey.survey)
 }

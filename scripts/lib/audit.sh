@@ -33,7 +33,7 @@ layers=(
     "OBIS Wire LogMessages CLinux CMosquitto"
     "IEC62056 COSEM MBus SML"
     "Metering Transport Rules Journal MQTT"
-    "Configuration MeterSimulator"
+    "Configuration MeterSimulator Redaction"
     "Daemon"
     "obisd"
 )
@@ -48,6 +48,7 @@ declare -A pure=(
     [SML]="OBIS Wire"
     [Metering]="OBIS Wire IEC62056 COSEM MBus SML Crypto CryptoExtras"
     [Rules]="OBIS"
+    [Redaction]="OBIS Wire Metering Transport Crypto Yams"
 )
 
 audit_dependencies() {

@@ -1,0 +1,234 @@
+import OBIS
+public import Wire
+
+/// Where readouts and P1 telegrams say which meter they come from, and their checks. Lines are looked at one by one, so
+/// that a damaged message gives away no more than a whole one.
+public enum TextSurvey {
+    /// Readouts, answers in programming mode, and what a reader sends.
+    public static func readout(_ bytes: [UInt8]) -> FrameSurvey {
+        var text = SurveyedText(bytes)
+        text.noteDataSets(dialect: .readout)
+        text.noteRequests()
+        text.notePasswords()
+        text.noteBlocks()
+        text.noteUnchecked()
+        return text.survey
+    }
+
+    /// P1 telegrams.
+    public static func telegrams(_ bytes: [UInt8]) -> FrameSurvey {
+        var text = SurveyedText(bytes)
+        text.noteDataSets(dialect: .p1)
+        text.noteTelegrams()
+        return text.survey
+    }
+}
+
+private struct SurveyedText {
+    private(set) var survey = FrameSurvey()
+    private let bytes: [UInt8]
+    /// Without parity bits.
+    private let characters: [UInt8]
+
+    init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+        characters = bytes.map(Parity.stripped)
+        // Texts are looked for behind parity bits as well.
+        survey.contents = lines().compactMap { line in
+            let places = places(line)
+            return places.hasParityBits ? places : nil
+        }
+    }
+
+    /// Where one byte has its parity bit, all have.
+    private func places(_ range: Range<Int>) -> BytePlaces {
+        BytePlaces(range, hasParityBits: bytes[range].contains { $0 >= 0x80 && $0.nonzeroBitCount.isMultiple(of: 2) })
+    }
+
+    /// What stands between line ends and control characters.
+    private func lines() -> [Range<Int>] {
+        var lines: [Range<Int>] = []
+        var start = 0
+        for index in characters.indices where characters[index] < 0x20 && characters[index] != 0x09 {
+            if index > start { lines.append(start..<index) }
+            start = index + 1
+        }
+        if start < characters.count { lines.append(start..<characters.count) }
+        return lines
+    }
+
+    // MARK: Data sets
+
+    /// `address(value)(value)…`, where a line without an address goes on with the one before.
+    mutating func noteDataSets(dialect: DataSets.Dialect) {
+        var address = ""
+        var isContinued = false
+        for line in lines() {
+            var start = line.lowerBound
+            if isContinued {
+                let end = endOfValue(from: start, in: line)
+                noteValue(start..<end, of: address)
+                isContinued = end == line.upperBound && isHexadecimal(start..<end)
+                start = min(end + 1, line.upperBound)
+            }
+            while let opening = characters[start..<line.upperBound].firstIndex(of: UInt8(ascii: "(")) {
+                let printed = characters[start..<opening].trimmed
+                if !printed.isEmpty { address = Self.lastWord(printed) }
+                let end = endOfValue(from: opening + 1, in: line)
+                noteValue((opening + 1)..<end, of: address)
+                isContinued = dialect == .p1 && end == line.upperBound && isHexadecimal((opening + 1)..<end)
+                start = min(end + 1, line.upperBound)
+            }
+        }
+    }
+
+    /// Noise may stand in front of an address.
+    private static func lastWord(_ printed: ArraySlice<UInt8>) -> String {
+        let known = Set("0123456789CFLP-:.*&".utf8)
+        return printed.reversed().prefix { known.contains($0) }.reversed().map { $0 }.text
+    }
+
+    private func endOfValue(from start: Int, in line: Range<Int>) -> Int {
+        characters[start..<line.upperBound].firstIndex(of: UInt8(ascii: ")")) ?? line.upperBound
+    }
+
+    private func isHexadecimal(_ range: Range<Int>) -> Bool {
+        !range.isEmpty && characters[range].allSatisfy(\.isHexDigit)
+    }
+
+    private mutating func noteValue(_ range: Range<Int>, of address: String) {
+        let value = characters[range].trimmed
+        guard !value.isEmpty, Self.identifies(address, byCharacters: value.count) else { return }
+        let place = places(value.startIndex..<value.endIndex)
+        let isMessage = ObisCode(address).map { $0.c == 96 && $0.d == 13 } ?? false
+        let isHexadecimal = P1Text.decoded(Array(value), isMessage: isMessage) != nil
+        survey.identities.append(FrameSurvey.Identity(place, as: isHexadecimal ? .hexadecimalText : .text))
+    }
+
+    /// `9.21` is the property number of heat meters (EN 1434-3).
+    private static func identifies(_ address: String, byCharacters count: Int) -> Bool {
+        guard address != "9.21" else { return true }
+        return ObisCode(address)?.identifiesDevice(byCharacters: count) ?? false
+    }
+
+    // MARK: What a reader sends
+
+    /// `/?address!`
+    mutating func noteRequests() {
+        for line in lines() {
+            guard let mark = characters[line].firstIndex(of: UInt8(ascii: "?")), mark > line.lowerBound,
+                characters[mark - 1] == UInt8(ascii: "/")
+            else { continue }
+            let end = characters[(mark + 1)..<line.upperBound].firstIndex(of: UInt8(ascii: "!")) ?? line.upperBound
+            guard mark + 1 < end else { continue }
+            survey.identities.append(FrameSurvey.Identity(places((mark + 1)..<end), as: .text))
+        }
+    }
+
+    /// `SOH P 1 STX ( … ) ETX`, also `P 2`.
+    mutating func notePasswords() {
+        for index in characters.indices where characters[index] == Control.soh {
+            guard index + 4 < characters.count, characters[index + 1] == UInt8(ascii: "P"),
+                characters[index + 2] != UInt8(ascii: "0")
+            else { continue }
+            let rest = characters[(index + 3)...].prefix { $0 != Control.etx && $0 != Control.carriageReturn }
+            guard let opening = rest.firstIndex(of: UInt8(ascii: "(")) else { continue }
+            let end = rest[opening...].firstIndex(of: UInt8(ascii: ")")) ?? rest.endIndex
+            survey.identities.append(FrameSurvey.Identity(places((opening + 1)..<end), as: .secret))
+        }
+    }
+
+    // MARK: Block check characters
+
+    /// `STX … ETX BCC` and `SOH … ETX BCC`, with the identification line in front.
+    mutating func noteBlocks() {
+        var sums: [UInt8] = [0]
+        sums.reserveCapacity(characters.count + 1)
+        var sum: UInt8 = 0
+        for character in characters {
+            sum ^= character
+            sums.append(sum)
+        }
+        var starts: (command: Int?, text: Int?) = (nil, nil)
+        var head: Int?
+        for index in characters.indices {
+            switch characters[index] {
+            case Control.soh: starts = (index, nil)
+            case Control.stx: starts.text = index
+            case UInt8(ascii: "/"): head = index
+            case Control.etx, Control.eot:
+                let check = index + 1
+                guard check < characters.count else { return }
+                for start in [starts.text, starts.command].compactMap({ $0 })
+                where sums[check] ^ sums[start + 1] == characters[check] {
+                    noteBlock(start..<check, from: head.flatMap { starts.command == nil && $0 < start ? $0 : nil })
+                    break
+                }
+                (starts, head) = ((nil, nil), nil)
+            default: break
+            }
+        }
+    }
+
+    /// - Parameter head: where the identification line begins.
+    private mutating func noteBlock(_ block: Range<Int>, from head: Int?) {
+        let check = block.upperBound
+        let content = places((block.lowerBound + 1)..<check)
+        let place = BytePlaces(check..<(check + 1), hasParityBits: content.hasParityBits)
+        survey.checks.append(
+            FrameSurvey.Check(over: content, at: place) { content in [content.reduce(0) { $0 ^ $1 } & 0x7F] })
+        survey.whole.append((head ?? block.lowerBound)..<(check + 1))
+    }
+
+    /// A readout of modes A and D: `/ … !` without a block.
+    mutating func noteUnchecked() {
+        var start: Int?
+        for index in characters.indices {
+            switch characters[index] {
+            case UInt8(ascii: "/"): start = index
+            case Control.stx, Control.soh: start = nil
+            case UInt8(ascii: "!"):
+                if let start { survey.whole.append(start..<(index + 1)) }
+                start = nil
+            default: break
+            }
+        }
+    }
+
+    // MARK: Checks of P1
+
+    private static let digits = 4
+
+    /// `/ … !` and four hexadecimal digits, or none.
+    mutating func noteTelegrams() {
+        var heads: [Int] = []
+        for index in characters.indices {
+            if characters[index] == UInt8(ascii: "/") { heads = heads.suffix(1) + [index] }
+            guard characters[index] == UInt8(ascii: "!"), index > 0, characters[index - 1].isLineEnd else { continue }
+            let behind = characters[(index + 1)...].prefix(Self.digits).prefix(while: \.isHexDigit)
+            let sent = behind.count == Self.digits ? UInt16(behind.text, radix: 16) : nil
+            if let sent {
+                noteTelegram(heads.reversed(), mark: index, sent: sent)
+            } else if behind.isEmpty, let head = heads.last {
+                survey.whole.append(head..<(index + 1))
+            }
+            heads = []
+        }
+    }
+
+    private mutating func noteTelegram(_ heads: [Int], mark: Int, sent: UInt16) {
+        for head in heads where mark - head < Limits.p1Telegram {
+            let content = BytePlaces(head..<(mark + 1))
+            guard let kind = P1Check(content.bytes(in: bytes)).kind(of: sent, allowing: .auto) else { continue }
+            let place = BytePlaces((mark + 1)..<(mark + 1 + Self.digits))
+            let isUpper = !characters[place.ranges[0]].contains { $0 >= UInt8(ascii: "a") }
+            survey.whole.append(head..<(mark + 1 + Self.digits))
+            survey.checks.append(
+                FrameSurvey.Check(over: content, at: place) { content in
+                    let check = Hex.string(P1Check(content).value(as: kind))
+                    return Array((isUpper ? check.uppercased() : check).utf8)
+                })
+            return
+        }
+    }
+}
