@@ -25,7 +25,8 @@ struct Check: AsyncParsableCommand {
         let meters = loaded.meters.filter(\.isEnabled)
         let forbidden = meters.compactMap(forbidden)
         let wrong = meters.compactMap(wrong) + twoOwners(meters)
-        warn(of: loaded.journal)
+        warn("journal", of: loaded.journal.path)
+        if let metrics = loaded.metrics { warn("metrics", of: metrics.file) }
         for problem in forbidden + wrong { Output.note("\(options.config): \(problem)") }
         if !wrong.isEmpty { throw Exit.configuration }
         if !forbidden.isEmpty { throw Exit.permission }
@@ -84,12 +85,12 @@ struct Check: AsyncParsableCommand {
     }
 
     /// The service manager makes the folder when the service starts; by hand a person does.
-    private func warn(of journal: JournalConfiguration) {
-        let folder = URL(fileURLWithPath: journal.path).deletingLastPathComponent().path
+    private func warn(_ key: String, of path: String) {
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         if !isThere(folder) {
-            Output.note("journal: warning: the folder \(folder) is not there now")
+            Output.note("\(key): warning: the folder \(folder) is not there now")
         } else if !may(folder, W_OK) {
-            Output.note("journal: warning: the folder \(folder) may not be written by this user")
+            Output.note("\(key): warning: the folder \(folder) may not be written by this user")
         }
     }
 

@@ -11,6 +11,8 @@ final class TestTerminal {
     private let slave: Int32
     private(set) var written = ""
     private var page = TestPage()
+    /// The beginning of a character whose end has not arrived.
+    private var rest: [UInt8] = []
 
     init(columns: Int, rows: Int) throws {
         var name = [CChar](repeating: 0, count: 128)
@@ -35,7 +37,12 @@ final class TestTerminal {
     func lines() -> [String] {
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while case let count = read(master, &buffer, buffer.count), count > 0 {
-            let text = String(decoding: buffer.prefix(count), as: UTF8.self)
+            rest += buffer.prefix(count)
+            let end = rest.suffix(3).lastIndex { $0 >= 0xC0 }.flatMap {
+                String(validating: rest[$0...], as: UTF8.self) == nil ? $0 : nil
+            }
+            let text = String(decoding: rest[..<(end ?? rest.endIndex)], as: UTF8.self)
+            rest.removeFirst(end ?? rest.count)
             written += text
             page.take(text)
         }

@@ -147,10 +147,10 @@ struct WatchViewTests {
             view.lines(of: try Self.house(), now: Self.now) == [
                 "cellar  obisd 0.1.0  up 2d  broker connected  backlog 17  journal 1.5 MiB",
                 "",
-                "METER                STATE    AGE     POWER                      LINK  WAIT  ANOMALIES",
-                "main                 online    3s       0 W                 ▁▅█   97%    12  2 high: overload, swell",
-                "a-very-long-name-o…  online    4m         -                 ▁█   100%     0  none",
-                "dead                 offline    -         -                        -     -  none",
+                "METER                  STATE    AGE  POWER                       LINK  WAIT  ANOMALIES",
+                "main                   online    3s    0 W                  ▁▄█   97%    12  2 high: overload, swell",
+                "a-very-long-name-of-…  online    4m      -                  ▁█   100%     0  none",
+                "dead                   offline    -      -                          -     -  none",
             ])
     }
 
@@ -159,8 +159,8 @@ struct WatchViewTests {
         let view = WatchView(size: .init(columns: 100, rows: 24), isUTF8: false)
         let lines = view.lines(of: try Self.house(), now: Self.now)
         #expect(lines.allSatisfy { $0.utf8.allSatisfy { (0x20..<0x7F).contains($0) } })
-        #expect(lines.contains { $0.hasPrefix("main ") && $0.contains(".+@") })
-        #expect(lines.contains { $0.hasPrefix("a-very-long-name-o~ ") })
+        #expect(lines.contains { $0.hasPrefix("main ") && $0.contains(".=@") })
+        #expect(lines.contains { $0.hasPrefix("a-very-long-name-of-~ ") })
     }
 
     @Test("no line is longer than the terminal is wide, and there are no more than it has", arguments: 1...140)
@@ -189,9 +189,9 @@ struct WatchViewTests {
         #expect(!plain.joined().contains("\u{1B}"))
         #expect(coloured.contains { $0.contains("\u{1B}[31moffline\u{1B}[0m") })
         // What flows out.
-        #expect(coloured.contains { $0.contains("\u{1B}[36m▁▅\u{1B}[0m█") })
+        #expect(coloured.contains { $0.contains("\u{1B}[36m▁▄\u{1B}[0m█") })
         let bare = coloured.map { $0.replacing(/\u{1B}\[[0-9]+m/, with: "") }
-        #expect(zip(bare, plain).allSatisfy { $0 == $1 || $0.trimmingSuffix { $0 == " " } == $1 })
+        #expect(bare == plain)
     }
 
     @Test("an absent daemon is said, with how old is what follows; its time is a blank in the sparkline")

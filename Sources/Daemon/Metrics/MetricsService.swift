@@ -32,21 +32,25 @@ final class MetricsService: Service {
     }
 
     private func follow() async {
-        var current: (target: MetricsConfiguration, task: Task<Void, Never>)?
+        var current: Writing?
         for await next in changes {
-            await end(current?.target, current?.task, before: next)
-            current = next.map { target in (target, Task { await self.write(target) }) }
+            await end(current, before: next)
+            current = next.map { target in Writing(target: target, task: Task { await self.write(target) }) }
         }
-        await end(current?.target, current?.task, before: nil)
+        await end(current, before: nil)
     }
 
-    private func end(_ target: MetricsConfiguration?, _ task: Task<Void, Never>?, before next: MetricsConfiguration?)
-        async
-    {
-        task?.cancel()
-        await task?.value
-        guard let target, target.file != next?.file else { return }
-        await onQueue { MetricsFile(path: target.file).remove() }
+    private struct Writing {
+        let target: MetricsConfiguration
+        let task: Task<Void, Never>
+    }
+
+    private func end(_ writing: Writing?, before next: MetricsConfiguration?) async {
+        guard let writing else { return }
+        writing.task.cancel()
+        await writing.task.value
+        guard writing.target.file != next?.file else { return }
+        await onQueue { MetricsFile(path: writing.target.file).remove() }
     }
 
     private func write(_ target: MetricsConfiguration) async {

@@ -61,6 +61,8 @@ struct WatchLayout: Equatable {
     /// Fewer marks say nothing.
     private static let shortestSparkline = 6
     private static let longestSparkline = 60
+    /// As many say enough: what else there is room for is left to the anomalies.
+    private static let goodSparkline = 16
 
     init(_ rows: [WatchRow], columns: Int) {
         let all = [WatchRow.titles] + rows
@@ -75,7 +77,8 @@ struct WatchLayout: Equatable {
         id = min(widest(\.id.count), max(8, room / 3))
         let rest = max(0, room - id)
         let wanted = widest(\.anomalies.width)
-        let spark = min(Self.longestSparkline, rest - Self.gap - min(wanted, rest / 2))
+        let words = min(wanted, max(rest / 2, rest - Self.gap - Self.goodSparkline))
+        let spark = min(Self.longestSparkline, rest - Self.gap - words)
         sparkline = spark < Self.shortestSparkline ? 0 : spark
         anomalies = min(wanted, max(0, rest - (sparkline == 0 ? 0 : sparkline + Self.gap)))
     }
