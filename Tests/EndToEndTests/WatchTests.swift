@@ -117,15 +117,19 @@ struct WatchTests {
     @Test("as JSON it is one object of the daemon on each line; a reader that has enough ends it")
     func json() async throws {
         try await withHouse { house in
-            try house.daemon.start()
             let file = house.folder.appendingPathComponent("first").path
+            let errors = house.folder.appendingPathComponent("errors").path
             let shell = try ChildProcess(
                 "/bin/sh",
                 [
                     "-c",
                     "'\(Program.path)' status --watch --every 200ms --format json --config '\(house.daemon.configuration)' "
-                        + "2>/dev/null | head -n 3",
+                        + "2>'\(errors)' | head -n 3",
                 ], output: file)
+            try await waitFor("a word of the absent daemon") {
+                (try? String(contentsOfFile: errors, encoding: .utf8))?.contains("no daemon runs") == true
+            }
+            try house.daemon.start()
             #expect(try await shell.waitForExit(within: .seconds(60)) == 0)
             let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
             #expect(lines.count == 3)

@@ -1,5 +1,6 @@
 import Daemon
 import Foundation
+import Glibc
 import OBIS
 import UnixSignals
 
@@ -29,7 +30,11 @@ struct StatusWatch: Sendable {
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup, .sigwinch)
         let listening = Task { for await signal in signals { sink.yield(signal == .sigwinch ? .resized : .stop) } }
         startAsking(sink)
-        if case .screen(let terminal) = form { terminal.enter() }
+        if case .screen(let terminal) = form {
+            // A view that is stopped would leave its page and no cursor behind.
+            _ = Glibc.signal(SIGTSTP, SIG_IGN)
+            terminal.enter()
+        }
         await follow(events)
         if case .screen(let terminal) = form { terminal.leave() }
         sink.finish()
@@ -65,6 +70,7 @@ struct StatusWatch: Sendable {
                 let text = plain.lines(of: history, now: now).map { $0 + "\n" }.joined()
                 guard Output.offer(Array(text.utf8)) else { return }
             case .json:
+                if let news = plain.news(of: history, now: now) { Output.note(news) }
                 guard let raw else { continue }
                 guard Output.offer(raw + [UInt8(ascii: "\n")]) else { return }
             }
@@ -75,11 +81,11 @@ struct StatusWatch: Sendable {
     private func take(_ answer: Result<[UInt8], RunningDaemon.Silence>, _ history: inout WatchHistory) -> [UInt8]? {
         switch answer {
         case .success(let bytes):
-            guard let status = StatusSnapshot(bytes) else {
+            if let status = StatusSnapshot(bytes) {
+                history.answered(status, at: SystemClock().now)
+            } else {
                 history.missed("the daemon's answer cannot be read; is it another version?")
-                return bytes
             }
-            history.answered(status, at: SystemClock().now)
             return bytes
         case .failure(let silence):
             history.missed(silence.sentence)
