@@ -98,7 +98,7 @@ let package = Package(
                 "OBIS", "Wire", "IEC62056", "MBus", "Metering", "Configuration", "Transport", "Rules", "Journal",
                 "MQTT",
                 "MeterSimulator",
-                "Daemon", arguments, log, lifecycle,
+                "Daemon", arguments, log, lifecycle, unixSignals,
             ],
             swiftSettings: strict),
 
@@ -170,7 +170,9 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["obisd", "Journal", "LogMessages", "MeterSimulator", "OBIS", "TestSupport", "Wire", log],
+            dependencies: [
+                "obisd", "CLinux", "Journal", "LogMessages", "MeterSimulator", "OBIS", "TestSupport", "Wire", log,
+            ],
             swiftSettings: testing),
     ]
 )

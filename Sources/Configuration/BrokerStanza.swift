@@ -164,6 +164,23 @@ extension ConfigurationReading {
         let every = section.required("every", example: "1s")
         return every?.duration(in: .milliseconds(100)...(.seconds(60)), examples: "1s").map { .every($0) }
     }
+
+    func metrics(_ value: Value, file: String) -> MetricsConfiguration? {
+        guard let section = value.section("metrics", keys: ["file", "every"]),
+            let path = section.required("file", example: "/var/lib/prometheus/node-exporter/obisd.prom"),
+            let text = path.label(atMost: 4096)
+        else { return nil }
+        guard text.hasSuffix(".prom") else {
+            path.fail(
+                "\(quoted(text)) is no file that node_exporter reads", remedy: "write a name that ends with .prom")
+            return nil
+        }
+        var metrics = MetricsConfiguration(file: Path.resolve(text, besides: file))
+        if let every = section["every"] {
+            metrics.every = every.duration(in: .seconds(1)...(.seconds(3600)), examples: "15s") ?? metrics.every
+        }
+        return metrics
+    }
 }
 
 /// `host:port`, an IPv6 address in brackets.

@@ -8,6 +8,8 @@ public struct Configuration: Sendable, Equatable {
     public var broker: Broker
     public var homeAssistant: HomeAssistant
     public var journal: JournalConfiguration
+    /// Nil: no metrics are written.
+    public var metrics: MetricsConfiguration?
     public var buses: [Bus]
     /// In the order of the files, those that are not enabled too.
     public var meters: [Meter]
@@ -23,7 +25,8 @@ public struct Configuration: Sendable, Equatable {
 
     public init(
         node: String? = nil, broker: Broker = Broker(), homeAssistant: HomeAssistant = HomeAssistant(),
-        journal: JournalConfiguration = JournalConfiguration(), buses: [Bus] = [], meters: [Meter] = [],
+        journal: JournalConfiguration = JournalConfiguration(), metrics: MetricsConfiguration? = nil,
+        buses: [Bus] = [], meters: [Meter] = [],
         profiles: [String: Profile] = [:],
         warnings: [Diagnostic] = [], files: [String] = [], places: [String: Place] = [:]
     ) {
@@ -31,6 +34,7 @@ public struct Configuration: Sendable, Equatable {
         self.broker = broker
         self.homeAssistant = homeAssistant
         self.journal = journal
+        self.metrics = metrics
         self.buses = buses
         self.meters = meters
         self.profiles = profiles
@@ -156,5 +160,19 @@ public struct JournalConfiguration: Sendable, Equatable {
         self.maxSize = maxSize
         self.whenFull = whenFull
         self.sync = sync
+    }
+}
+
+/// Where the daemon's figures are written for Prometheus.
+public struct MetricsConfiguration: Sendable, Equatable {
+    public static let interval = Duration.seconds(15)
+
+    /// Ends with `.prom`: the node_exporter reads no other.
+    public var file: String
+    public var every: Duration
+
+    public init(file: String, every: Duration = MetricsConfiguration.interval) {
+        self.file = file
+        self.every = every
     }
 }

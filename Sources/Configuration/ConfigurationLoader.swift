@@ -71,7 +71,7 @@ final class ConfigurationReading {
     }
 
     private static let mainKeys = [
-        "node", "broker", "home_assistant", "journal", "buses", "meters", "profiles", "include",
+        "node", "broker", "home_assistant", "journal", "metrics", "buses", "meters", "profiles", "include",
     ]
     private static let includedKeys = ["buses", "meters", "profiles"]
 
@@ -86,6 +86,7 @@ final class ConfigurationReading {
         configuration.broker = main["broker"].flatMap(broker) ?? Broker()
         configuration.homeAssistant = main["home_assistant"].flatMap(homeAssistant) ?? HomeAssistant()
         configuration.journal = main["journal"].flatMap { journal($0, file: file) } ?? JournalConfiguration()
+        configuration.metrics = main["metrics"].flatMap { metrics($0, file: file) }
         configuration.buses = all.compactMap { $0["buses"] }.flatMap(buses)
         configuration.meters = all.compactMap { $0["meters"] }.flatMap(meters)
         checkFronts(configuration.meters)

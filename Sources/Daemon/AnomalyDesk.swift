@@ -91,6 +91,9 @@ struct AnomalyDesk {
 
     var stored: [UInt8] { engine.stored }
 
+    /// Those that are ignored too.
+    var open: [Anomaly] { engine.open }
+
     private func tell(_ changes: [AnomalyChange]) -> [AnomalyChange] {
         if !changes.isEmpty { teller.tell(changes, state: engine.stored, open: engine.open) }
         return changes

@@ -59,6 +59,9 @@ actor BalanceDesk {
         return true
     }
 
+    /// Those that are ignored too.
+    var open: [Anomaly] { rule.open }
+
     /// Another one takes over.
     func end() { teller.keep(rule.stored) }
 

@@ -74,6 +74,9 @@ public struct DaemonService: Sendable {
             startedAt: clock.now)
         let commands = CommandGate(
             backbone.client, topics: backbone.topics, isOpen: configuration.broker.acceptsCommands)
+        let metrics = MetricsService(
+            configuration.metrics, log: PacedLog(logger) { clock.monotonic }
+        ) { await overseer.info() }
         return [
             JournalKeeper(journal: backbone.journal), backbone.publisher,
             Watchdog(manager: manager, pulses: pulses, journal: backbone.journal, logger: logger), overseer,
@@ -83,10 +86,11 @@ public struct DaemonService: Sendable {
             CommandService(
                 client: backbone.client, topics: backbone.topics, gate: commands, fleet: fleet, clock: clock,
                 log: PacedLog(logger)),
+            metrics,
             FleetService(fleet: fleet, manager: manager),
             Reloader(
                 initial: configuration, load: load, backbone: backbone, fleet: fleet, commands: commands,
-                manager: manager, logger: logger),
+                metrics: metrics, manager: manager, logger: logger),
         ]
     }
 }

@@ -109,6 +109,7 @@ actor MeterPipeline {
     func accept(_ telegram: Telegram, capturedAt: Timestamp) async -> Bool {
         let reading = judge(telegram, capturedAt: capturedAt)
         figures.telegrams += 1
+        figures.link.arrived()
         figures.lastReading = capturedAt
         figures.device = telegram.meter.id ?? figures.device
         say(reading.issues)
@@ -322,6 +323,7 @@ actor MeterPipeline {
 
     func rejected(_ error: WireError) {
         figures.rejected[error.code.rawValue, default: 0] += 1
+        figures.link.rejected(error.code)
         anomalies?.rejected(error.code.rawValue)
     }
 
@@ -412,7 +414,21 @@ actor MeterPipeline {
     /// No meter is behind this one any more.
     func leaveBalance() { balances.removeAll { $0.main == meter.id } }
 
+    // MARK: What `info` shows
+
     var isOnline: Bool { availability.isOnline }
+
+    /// The active power by now, in W; nil where it is not known.
+    var power: FixedDecimal? {
+        state.reading(now: clock.monotonic, fallback: availability.expected)?.values[.activePower]
+    }
+
+    /// Those that are ignored too, and those of the comparison with the meters behind this one.
+    func openAnomalies() async -> [Anomaly] {
+        var open = anomalies?.open ?? []
+        for balance in balances where balance.main == meter.id { open += await balance.open }
+        return open
+    }
 
     /// How long a meter that talks by itself may be silent before its port is opened anew.
     var silenceLimit: Duration {
@@ -469,6 +485,7 @@ struct MeterFigures: Sendable {
     var device: String?
     /// Why the line is not open; nil while it is.
     var linkError: String?
+    var link = LinkQuality()
 }
 
 extension DemandedProtection {

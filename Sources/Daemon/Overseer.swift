@@ -65,10 +65,9 @@ struct Overseer: Service {
     }
 
     func info() async -> DaemonInfo {
-        var meters: [DaemonInfo.Meter] = []
-        for pipeline in await fleet.pipelines { meters.append(await Self.info(of: pipeline)) }
         let journalFigures = await journal.figures()
         let publisherFigures = publisher.figures
+        let meters = await meters(publisherFigures)
         let backlog = journalFigures.backlog[Publisher.outlet] ?? 0
         var degraded = journal.openingNotes
         if let error = journalFigures.lastError { degraded.append(error.message) }
@@ -90,7 +89,17 @@ struct Overseer: Service {
             degraded: degraded)
     }
 
-    private static func info(of pipeline: MeterPipeline) async -> DaemonInfo.Meter {
+    private func meters(_ figures: PublisherFigures) async -> [DaemonInfo.Meter] {
+        var waiting: WaitingReadings?
+        if let cursor = figures.acknowledgedCursor { waiting = await journal.waiting(after: cursor) }
+        var meters: [DaemonInfo.Meter] = []
+        for pipeline in await fleet.pipelines {
+            meters.append(await Self.info(of: pipeline, waiting: waiting?.count(of: pipeline.meter.id)))
+        }
+        return meters
+    }
+
+    private static func info(of pipeline: MeterPipeline, waiting: Int64?) async -> DaemonInfo.Meter {
         let meter = pipeline.meter
         let figures = await pipeline.figures
         return DaemonInfo.Meter(
@@ -98,6 +107,8 @@ struct Overseer: Service {
             device: figures.device, isOnline: await pipeline.isOnline, readings: figures.journaled,
             unjournaled: figures.unjournaled,
             lastSeq: figures.lastSeq, lastReading: figures.lastReading, rejected: figures.rejected,
-            noiseBytes: figures.noise, linkError: figures.linkError)
+            noiseBytes: figures.noise, linkError: figures.linkError, power: await pipeline.power,
+            linkQuality: figures.link.share, waiting: waiting,
+            anomalies: DaemonInfo.OpenAnomalies(await pipeline.openAnomalies()))
     }
 }

@@ -380,6 +380,7 @@ final class Publisher: Service {
         let newest = course.newest ?? 0
         state.withLock {
             $0.unrecorded = queue.acknowledged.position - queue.recorded.position
+            $0.acknowledgedCursor = queue.acknowledged
             $0.isHolding = queue.isHolding
             $0.waiting = max(0, newest - queue.acknowledged.position)
             $0.apart = $0.apart.filter { queue.metersApart.contains($0.key) }

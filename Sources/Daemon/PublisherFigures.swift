@@ -1,3 +1,5 @@
+import Journal
+
 /// How publishing goes, for `info`.
 struct PublisherFigures: Sendable {
     var acknowledged: Int64 = 0
@@ -13,6 +15,8 @@ struct PublisherFigures: Sendable {
     var waiting: Int64 = 0
     /// Acknowledged entries that the journal still counts as waiting.
     var unrecorded: Int64 = 0
+    /// What the broker has acknowledged; nil until the journal says what it had before.
+    var acknowledgedCursor: OutletCursor?
     /// Whether anybody had subscribed when the last reading was acknowledged; nil before the first.
     var hasSubscriber: Bool?
     var lastError: String?

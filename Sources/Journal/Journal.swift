@@ -238,6 +238,11 @@ public final class Journal: Sendable {
         return figures
     }
 
+    /// - Returns: which readings an outlet still has to take; nil while the journal cannot be read.
+    public func waiting(after cursor: OutletCursor) async -> WaitingReadings? {
+        try? await read { db in try db.waitingReadings(after: cursor) }
+    }
+
     /// Drops what is too old or too much, now. It also happens by itself, after so many readings; call this now and then
     /// for a journal that gets none.
     public func retain() async {

@@ -35,7 +35,7 @@ extension Database {
     }
 
     /// How many there are, by their numbers: the first and the last are near the ends.
-    private func countReadings(of meter: String, after start: Int64, through end: Int64) throws -> Int64 {
+    func countReadings(of meter: String, after start: Int64, through end: Int64) throws -> Int64 {
         func seq(_ order: String) throws -> Int64? {
             try Int64.fetchOne(
                 cachedStatement(

@@ -11,6 +11,8 @@ public enum LogMessage: String, CaseIterable, Sendable {
     /// Something inside stands still, and the service manager is no longer told that all is well.
     case watchdog = "a7b3d584117144bbacb1e88300efe6e3"
     case commandRefused = "e57a2bb99cde47489cc10a1ecb71f5e2"
+    /// The figures for Prometheus cannot be written.
+    case metricsNotWritten = "3ee5f9094ed94e9aa43187ab04ce6cbe"
 
     // A meter and its line.
     case lineOpened = "1d4aaf4677fa48388754d309386eb658"

@@ -18,12 +18,20 @@ public struct DaemonInfo: Sendable {
         public var rejected: [String: Int64]
         public var noiseBytes: Int64
         public var linkError: String?
+        /// The active power by now, in W; nil where the meter gives none, and when it is too old to be true.
+        public var power: FixedDecimal?
+        /// Which share of the newest messages arrived whole, 0 to 1; nil before the first one.
+        public var linkQuality: FixedDecimal?
+        /// Readings that the broker does not have yet; nil where that is not known.
+        public var waiting: Int64?
+        public var anomalies: OpenAnomalies
 
         public init(
             id: String, name: String?, protocolName: String, endpoint: String, device: String?, isOnline: Bool,
             readings: Int64, unjournaled: Int64 = 0, lastSeq: Int64?, lastReading: Timestamp?,
             rejected: [String: Int64], noiseBytes: Int64,
-            linkError: String?
+            linkError: String?, power: FixedDecimal? = nil, linkQuality: FixedDecimal? = nil, waiting: Int64? = nil,
+            anomalies: OpenAnomalies = OpenAnomalies([])
         ) {
             self.id = id
             self.name = name
@@ -38,7 +46,28 @@ public struct DaemonInfo: Sendable {
             self.rejected = rejected
             self.noiseBytes = noiseBytes
             self.linkError = linkError
+            self.power = power
+            self.linkQuality = linkQuality
+            self.waiting = waiting
+            self.anomalies = anomalies
         }
+    }
+
+    /// What is wrong with a meter and its installation by now, without what a person has ignored.
+    public struct OpenAnomalies: Sendable, Hashable {
+        public let counts: [Anomaly.Severity: Int]
+        /// Each once, in the order of their names.
+        public let types: [String]
+
+        /// - Parameter open: ignored ones may be among them.
+        public init(_ open: [Anomaly]) {
+            let told = open.filter { $0.status == .active }
+            counts = Dictionary(told.map { ($0.severity, 1) }, uniquingKeysWith: +)
+            types = Set(told.map(\.type)).sorted()
+        }
+
+        public var count: Int { counts.values.reduce(0, +) }
+        public var worst: Anomaly.Severity? { counts.keys.max() }
     }
 
     public struct Journal: Sendable {
@@ -151,7 +180,31 @@ extension DaemonInfo.Meter {
             }
             json.member("noise_bytes", noiseBytes)
             json.member("link_error", linkError)
+            json.key("power")
+            if let power { Self.write(power, in: .watt, to: &json) } else { json.null() }
+            json.member("link_quality", linkQuality)
+            json.member("waiting", waiting)
+            json.member("anomalies") { json in anomalies.write(to: &json) }
         }
+    }
+
+    private static func write(_ value: FixedDecimal, in unit: Unit, to json: inout JSONWriter) {
+        json.object { json in
+            json.member("value", value)
+            json.member("unit", unit.symbol)
+        }
+    }
+}
+
+extension DaemonInfo.OpenAnomalies {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.member("count", count)
+        json.member("worst", worst?.rawValue)
+        json.member("severities") { json in
+            for severity in Anomaly.Severity.allCases { json.member(severity.rawValue, counts[severity] ?? 0) }
+        }
+        json.key("types")
+        json.array { json in for type in types { json.string(type) } }
     }
 }
 

@@ -18,7 +18,7 @@ struct Check: AsyncParsableCommand {
         let loaded = try options.load(isService: false)
         let meters = loaded.meters.filter(\.isEnabled)
         let installation = Installation(configuration: loaded)
-        try report(installation.ports() + [installation.journalFolder()])
+        try report(installation.ports() + installation.folders())
         if connect {
             let finding = await BrokerTrial.connect(to: loaded.broker)
             Output.note(finding.text)

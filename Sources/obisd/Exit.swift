@@ -23,11 +23,17 @@ enum Output {
         write(Array("\(text)\n".utf8), to: STDOUT_FILENO)
     }
 
+    /// - Returns: false where nobody reads any more.
+    static func offer(_ bytes: [UInt8]) -> Bool {
+        write(bytes, to: STDOUT_FILENO)
+    }
+
     static func note(_ text: String) {
         write(Array("\(text)\n".utf8), to: STDERR_FILENO)
     }
 
-    private static func write(_ bytes: [UInt8], to descriptor: Int32) {
+    @discardableResult
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
             // The buffer lives across the call.
@@ -40,9 +46,10 @@ enum Output {
                     note("the output cannot be written; it is not complete")
                     exit(inputOutput)
                 }
-                return
+                return false
             }
             rest = rest.dropFirst(count)
         }
+        return true
     }
 }

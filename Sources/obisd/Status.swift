@@ -3,10 +3,13 @@ import Configuration
 import Daemon
 import Foundation
 
-struct Status: ParsableCommand {
+struct Status: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what the running daemon knows: meters, lines, journal, broker.",
-        discussion: "Asks the daemon on its local socket, beside the journal. Exit code 69 where no daemon runs.")
+        discussion: """
+            Asks the daemon on its local socket, beside the journal. Exit code 69 where no daemon runs; with --watch, it \
+            is said and asked again.
+            """)
 
     enum Format: String, CaseIterable, ExpressibleByArgument { case table, json }
 
@@ -15,7 +18,26 @@ struct Status: ParsableCommand {
     @Option(name: .long, help: "How it is printed.")
     var format = Format.table
 
-    func run() throws {
+    @Flag(
+        name: .long,
+        help:
+            "Stay and show it again and again: a line for each meter, over the whole terminal; elsewhere as plain lines."
+    )
+    var watch = false
+
+    @Option(name: .long, help: ArgumentHelp("How often, with --watch, from 200ms to 1h.", valueName: "duration"))
+    var every = "2s"
+
+    func validate() throws {
+        guard let interval, (.milliseconds(200)...(.seconds(3600))).contains(interval) else {
+            throw ValidationError("--every: `\(every)` is no duration from 200ms to 1h; write for example 2s")
+        }
+    }
+
+    private var interval: Duration? { Notation.duration(every) }
+
+    func run() async throws {
+        guard !watch else { return try await watching() }
         let answer = try RunningDaemon.ask(ControlRequest(.status), options)
         guard let status = answer.object["status"] as? [String: Any] else {
             Output.note("the daemon gave no status; is it another version?")
@@ -26,6 +48,24 @@ struct Status: ParsableCommand {
         case .json: Output.data(answer.member("status") + [UInt8(ascii: "\n")])
         case .table: StatusReport(status).lines.forEach(Output.line)
         }
+    }
+
+    private func watching() async throws {
+        let journal = try options.load(isService: false).journal.path
+        let environment = ProcessInfo.processInfo.environment
+        let form: StatusWatch.Form =
+            switch format {
+            case .json: .json
+            case .table: Terminal(environment).map { .screen($0) } ?? .lines
+            }
+        await StatusWatch(form: form, every: interval ?? .seconds(2)) {
+            do throws(RunningDaemon.Silence) {
+                return .success(
+                    try RunningDaemon.answer(to: ControlRequest(.status), journal: journal).member("status"))
+            } catch {
+                return .failure(error)
+            }
+        }.run()
     }
 }
 
@@ -44,22 +84,39 @@ enum RunningDaemon {
         }
     }
 
+    /// Why there is no answer, and how a command ends that needs one.
+    struct Silence: Error {
+        var sentence: String
+        var exit = Exit.unavailable
+    }
+
     static func ask(_ request: ControlRequest, _ options: ConfigurationOptions) throws -> Answer {
         let journal = try options.load(isService: false).journal.path
-        do {
-            guard let answer = try answer(request, ControlSocket(journal: journal)) else {
-                Output.note("the daemon's answer cannot be read; is it another version?")
-                throw Exit.unavailable
-            }
-            guard answer.object["ok"] as? Bool == true else {
-                Output.note("the daemon refuses: \(answer.object["error"] as? String ?? "no reason given")")
-                throw Exit.unavailable
-            }
-            return answer
-        } catch let failure as ControlSocket.Failure {
-            Output.note(failure.sentence(journal: journal))
-            throw failure == .noAccess ? Exit.permission : Exit.unavailable
+        do throws(Silence) {
+            return try answer(to: request, journal: journal)
+        } catch {
+            Output.note(error.sentence)
+            throw error.exit
         }
+    }
+
+    /// Blocks for ten seconds at most.
+    static func answer(to request: ControlRequest, journal: String) throws(Silence) -> Answer {
+        let bytes: [UInt8]
+        do throws(ControlSocket.Failure) {
+            bytes = try ControlSocket(journal: journal).ask(request.bytes)
+        } catch {
+            throw Silence(
+                sentence: error.sentence(journal: journal),
+                exit: error == .noAccess ? Exit.permission : Exit.unavailable)
+        }
+        guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
+            throw Silence(sentence: "the daemon's answer cannot be read; is it another version?")
+        }
+        guard object["ok"] as? Bool == true else {
+            throw Silence(sentence: "the daemon refuses: \(object["error"] as? String ?? "no reason given")")
+        }
+        return Answer(bytes: bytes, object: object)
     }
 }
 

@@ -51,6 +51,7 @@ struct ConfigurationTests {
               drain_rate: unlimited
             home_assistant: {discovery: off, prefix: ha}
             journal: {path: /data/j.db, keep: 30d, max_size: 64MiB, when_full: drop_oldest, sync: {every: 1s}}
+            metrics: {file: obisd.prom, every: 1m}
             meters: []
             """
         let configuration = try loader(files).load(text: text, file: "/etc/obisd/obisd.yaml")
@@ -66,6 +67,8 @@ struct ConfigurationTests {
             path: "/data/j.db", keep: .seconds(2_592_000), maxSize: 67_108_864, whenFull: .dropOldest,
             sync: .every(.seconds(1)))
         #expect(configuration.journal == journal)
+        #expect(
+            configuration.metrics == MetricsConfiguration(file: "/etc/obisd/obisd.prom", every: .seconds(60)))
         let warnings = configuration.warnings.map { "\($0.line):\($0.column) \($0.key)" }
         #expect(warnings == ["1:1 ", "7:13 broker.protocol"])
     }
@@ -371,14 +374,14 @@ struct FileTests {
         let plain = try loader(files).load(text: withDefaults, file: path)
         #expect(
             plain.broker == Broker() && plain.journal == JournalConfiguration()
-                && plain.homeAssistant == HomeAssistant())
+                && plain.homeAssistant == HomeAssistant() && plain.metrics == nil)
     }
 
     @Test("every example of the documentation loads, and every profile is named there")
     func documentation() throws {
         let text = try String(contentsOf: checkout.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
         let blocks = text.components(separatedBy: "```yaml\n").dropFirst().map { $0.components(separatedBy: "```")[0] }
-        #expect(blocks.count == 8)
+        #expect(blocks.count == 9)
         let files = FakeFiles(texts: ["obisd.d/a.yaml": ""], anything: "00112233445566778899aabbccddeeff")
         let loader = ConfigurationLoader(
             protocols: ProtocolRegistry.all, files: files, credentialsDirectory: "/run/x")
@@ -391,7 +394,7 @@ struct FileTests {
         let text = try String(contentsOf: checkout.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
         let places = [
             "x: 1", "buses: [{x: 1}]", "broker: {x: 1}", "broker: {tls: {x: 1}}", "home_assistant: {x: 1}",
-            "journal: {x: 1}",
+            "journal: {x: 1}", "metrics: {x: 1}",
             meter("x: 1"), meter("limits: {x: 1}"), "profiles: {p: {x: 1}}", "profiles: {p: {lists: [{x: 1}]}}",
             "meters: [{id: m, protocol: dlms-push, transport: {x: 1}}]",
             meter("sub_meters: [{x: 1}]", protocol: "dsmr-p1"),

@@ -207,6 +207,14 @@ struct PayloadTests {
         #expect(json(nil, nil).contains("\"from_seq\":null,\"to_seq\":null,"))
     }
 
+    private static func anomaly(
+        _ type: String, _ severity: Anomaly.Severity, _ status: Anomaly.Status = .active
+    ) -> Anomaly {
+        Anomaly(
+            id: "01J", meter: "main", type: type, severity: severity, status: status, title: "", text: "",
+            startedAt: captured, updatedAt: captured)
+    }
+
     @Test("info tells of meters, journal and broker, and why the daemon is degraded")
     func info() {
         let info = DaemonInfo(
@@ -215,7 +223,16 @@ struct PayloadTests {
                 .init(
                     id: "main", name: nil, protocolName: "dlms-push", endpoint: "/dev/ttyUSB0 at 2400 8E1",
                     device: "12345678", isOnline: true, readings: 10, lastSeq: 4711, lastReading: Self.captured,
-                    rejected: ["truncated": 1, "checksum": 2], noiseBytes: 7, linkError: nil)
+                    rejected: ["truncated": 1, "checksum": 2], noiseBytes: 7, linkError: nil,
+                    power: FixedDecimal("-240.50"), linkQuality: FixedDecimal("0.970"), waiting: 3,
+                    anomalies: .init([
+                        Self.anomaly("swell", .low), Self.anomaly("overload", .high), Self.anomaly("overload", .low),
+                        Self.anomaly("drop", .critical, .ignored),
+                    ])),
+                .init(
+                    id: "dead", name: "Dead", protocolName: "sml", endpoint: "/dev/ttyUSB1", device: nil,
+                    isOnline: false, readings: 0, lastSeq: nil, lastReading: nil, rejected: [:], noiseBytes: 0,
+                    linkError: "gone"),
             ],
             journal: .init(
                 readings: 4711, backlog: 3, oldestWaiting: Self.captured, bytes: 4096, givenUp: 0, error: nil),
@@ -227,7 +244,15 @@ struct PayloadTests {
                 "meters":[{"id":"main","name":null,"protocol":"dlms-push","endpoint":"/dev/ttyUSB0 at 2400 8E1",\
                 "device":"12345678","online":true,"readings":10,"unjournaled":0,"last_seq":4711,\
                 "last_reading":"2026-01-15T11:34:56.120Z","rejected":{"checksum":2,"truncated":1},"noise_bytes":7,\
-                "link_error":null}],\
+                "link_error":null,"power":{"value":-240.50,"unit":"W"},"link_quality":0.970,"waiting":3,\
+                "anomalies":{"count":3,"worst":"high","severities":{"low":2,"medium":0,"high":1,"critical":0},\
+                "types":["overload","swell"]}},\
+                {"id":"dead","name":"Dead","protocol":"sml","endpoint":"/dev/ttyUSB1",\
+                "device":null,"online":false,"readings":0,"unjournaled":0,"last_seq":null,\
+                "last_reading":null,"rejected":{},"noise_bytes":0,\
+                "link_error":"gone","power":null,"link_quality":null,"waiting":null,\
+                "anomalies":{"count":0,"worst":null,"severities":{"low":0,"medium":0,"high":0,"critical":0},\
+                "types":[]}}],\
                 "journal":{"readings":4711,"backlog":3,"oldest_waiting":"2026-01-15T11:34:56.120Z","bytes":4096,\
                 "given_up":0,"error":null},\
                 "broker":{"acknowledged":4708,"refused":1,"set_aside":0,"connected":true,"subscriber":null,"error":"no"}}

@@ -23,6 +23,7 @@ struct ReloadTests {
         var reconnects = false
         var drainRate = false
         var commands = false
+        var metrics = false
         var restart: [String] = []
         let change: @Sendable (inout Configuration) -> Void
     }
@@ -35,6 +36,7 @@ struct ReloadTests {
         Case(testDescription: "TLS", reconnects: true) { $0.broker.tls = Broker.TLS() },
         Case(testDescription: "the drain rate", drainRate: true) { $0.broker.drainRate = .perSecond(7) },
         Case(testDescription: "commands", commands: true) { $0.broker.acceptsCommands = true },
+        Case(testDescription: "metrics", metrics: true) { $0.metrics = MetricsConfiguration(file: "/tmp/o.prom") },
         Case(testDescription: "the node", restart: ["node"]) { $0.node = "attic" },
         Case(testDescription: "the base topic", restart: ["broker.base_topic"]) { $0.broker.baseTopic = "meters" },
         Case(testDescription: "the journal's path", restart: ["journal.path"]) { $0.journal.path = "/tmp/j.db" },
@@ -49,6 +51,7 @@ struct ReloadTests {
         #expect(change.reconnects == expected.reconnects)
         #expect(change.hasOtherDrainRate == expected.drainRate)
         #expect(change.hasOtherCommands == expected.commands)
+        #expect(change.hasOtherMetrics == expected.metrics)
         #expect(change.needsRestart == expected.restart)
         // What needs a restart is said again as long as it has not happened.
         let applied = next.withoutRestart(of: Self.base)

@@ -73,6 +73,9 @@ struct AnomalyTests {
             try await subscriber.wait(for: "the problem") {
                 $0.last("obisd/e2e/main/problem/overload")?.json?["state"]?.string == "ON"
             }
+            let open = try #require(try await daemon.status()?["meters"]?[0]?["anomalies"])
+            #expect(open["types"]?.items.contains { $0.string == "overload" } == true)
+            #expect(open["worst"]?.string == "critical" && open["severities"]?["critical"]?.int == 1)
 
             daemon.kill()
             try daemon.start()

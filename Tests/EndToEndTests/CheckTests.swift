@@ -109,6 +109,17 @@ struct CheckTests {
         }
     }
 
+    @Test("warns where the metrics' folder is not there")
+    func metrics() async throws {
+        try await withFolder { folder in
+            let file = folder.appendingPathComponent("obisd.yaml").path
+            try Data("metrics: {file: /nowhere/obisd.prom}\nmeters: []\n".utf8).write(to: URL(fileURLWithPath: file))
+            let outcome = try await Program.run(["check", "--config", file])
+            #expect(outcome.exitCode == 0)
+            #expect(outcome.error.contains("metrics: warning: the folder /nowhere is not there now"))
+        }
+    }
+
     @Test("with --connect asks the broker as well: 0, or 69 and the reason")
     func connecting() async throws {
         try await withFolder { folder in

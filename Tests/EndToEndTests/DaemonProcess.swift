@@ -18,11 +18,16 @@ final class DaemonProcess {
     }
 
     /// Writes the configuration; a daemon that runs has to be told of it.
-    func configure(brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "") throws {
+    ///
+    /// - Parameter more: other keys, on lines of their own.
+    func configure(
+        brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "", more: String = ""
+    ) throws {
         let text = """
             node: e2e
             broker: {host: 127.0.0.1, port: \(brokerPort)\(broker.isEmpty ? "" : ", \(broker)")}
             journal: {path: journal.db}
+            \(more)
             buses: [\(buses.map { "{\($0)}" }.joined(separator: ", "))]
             meters:
             \(meters.map { "  - {\($0)}" }.joined(separator: "\n"))

@@ -13,6 +13,7 @@ struct Reloader: Service {
     let backbone: Backbone
     let fleet: Fleet
     let commands: CommandGate
+    let metrics: MetricsService
     let manager: ServiceManager
     let logger: Logger
 
@@ -54,6 +55,7 @@ struct Reloader: Service {
         if change.reconnects { backbone.reconnect(next.broker) }
         if change.hasOtherDrainRate { backbone.publisher.change(drainRate: next.broker.drainRate) }
         if change.hasOtherCommands { commands.set(next.broker.acceptsCommands) }
+        if change.hasOtherMetrics { metrics.change(to: next.metrics) }
         let outcome = await fleet.change(to: next.meters)
         logger.notice(.configurationReloaded, "\(summary(outcome, change))")
         return next

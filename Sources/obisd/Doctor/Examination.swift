@@ -56,21 +56,20 @@ private struct Round {
     }
 
     private func storage(_ installation: Installation, _ surroundings: Surroundings) -> [Finding] {
-        let folder = installation.journalFolder()
-        guard folder.level == .good else { return [folder] }
-        return [folder, surroundings.journal(), surroundings.disk(folder: installation.journalFolderPath)]
+        let folders = installation.folders()
+        guard installation.journalFolder().level == .good else { return folders }
+        let folder = Installation.folder(of: loaded.journal.path)
+        return folders + [surroundings.journal(), surroundings.disk(folder: folder)]
     }
 
     private func askDaemon() -> ([Finding], RunningDaemon.Answer?) {
-        do {
-            let socket = ControlSocket(journal: loaded.journal.path)
-            guard let answer = try RunningDaemon.answer(ControlRequest(.status), socket),
-                let status = answer.object["status"] as? [String: Any]
-            else { return ([.problem("daemon", "its answer cannot be read; is it another version?")], nil) }
+        do throws(RunningDaemon.Silence) {
+            let answer = try RunningDaemon.answer(to: ControlRequest(.status), journal: loaded.journal.path)
+            let status = answer.object["status"] as? [String: Any] ?? [:]
             let findings = DaemonExamination(status: status, configuration: loaded, now: clock.now).findings()
             return (findings, answer)
         } catch {
-            return ([.problem("daemon", error.sentence(journal: loaded.journal.path))], nil)
+            return ([.problem("daemon", error.sentence)], nil)
         }
     }
 }

@@ -60,18 +60,23 @@ struct Installation {
         }
     }
 
-    /// The service manager makes the folder when the service starts; by hand a person does.
-    func journalFolder() -> Finding {
-        let folder = journalFolderPath
-        if !Account.isThere(folder) { return .warning("journal", "the folder \(folder) is not there now") }
-        if !account.mayUse(folder) {
-            return .warning("journal", "the folder \(folder) may not be written by this user")
-        }
-        return .good("journal", "the folder \(folder) may be written")
+    /// Where the daemon writes.
+    func folders() -> [Finding] {
+        [journalFolder()] + (configuration.metrics.map { [folder(of: $0.file, for: "metrics")] } ?? [])
     }
 
-    var journalFolderPath: String {
-        URL(fileURLWithPath: configuration.journal.path).deletingLastPathComponent().path
+    func journalFolder() -> Finding { folder(of: configuration.journal.path, for: "journal") }
+
+    /// The service manager makes the folder when the service starts; by hand a person does.
+    private func folder(of file: String, for subject: String) -> Finding {
+        let folder = Self.folder(of: file)
+        if !Account.isThere(folder) { return .warning(subject, "the folder \(folder) is not there now") }
+        if !account.mayUse(folder) { return .warning(subject, "the folder \(folder) may not be written by this user") }
+        return .good(subject, "the folder \(folder) may be written")
+    }
+
+    static func folder(of file: String) -> String {
+        URL(fileURLWithPath: file).deletingLastPathComponent().path
     }
 }
 
