@@ -254,6 +254,11 @@ extension FrameSurvey {
         }
         let content = (index + 2)..<(index + 2 + Int(bytes[index + 1]))
         guard content.upperBound <= bytes.count, !content.isEmpty else { return nil }
-        return (content, bytes[content].allSatisfy { (0x20...0x7E).contains($0) })
+        // Some meters fill a text up.
+        let text = bytes[content].prefix { $0 != 0 }
+        let isText =
+            text.allSatisfy { (0x20...0x7E).contains($0) }
+            && bytes[text.endIndex..<content.upperBound].allSatisfy { $0 == 0 }
+        return isText && !text.isEmpty ? (text.startIndex..<text.endIndex, true) : (content, false)
     }
 }

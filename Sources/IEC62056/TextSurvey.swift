@@ -29,20 +29,28 @@ private struct SurveyedText {
     private let bytes: [UInt8]
     /// Without parity bits.
     private let characters: [UInt8]
+    /// Of each byte, whether those of its line have parity bits.
+    private var hasParity: [Bool]
 
     init(_ bytes: [UInt8]) {
         self.bytes = bytes
         characters = bytes.map(Parity.stripped)
-        // Texts are looked for behind parity bits as well.
-        survey.contents = lines().compactMap { line in
-            let places = places(line)
-            return places.hasParityBits ? places : nil
+        hasParity = [Bool](repeating: false, count: bytes.count)
+        for line in lines() where Self.carriesParity(bytes[line]) {
+            for index in line { hasParity[index] = true }
+            // Texts are looked for behind parity bits as well.
+            survey.contents.append(BytePlaces(line, hasParityBits: true))
         }
     }
 
-    /// Where one byte has its parity bit, all have.
+    /// Some bits are there, and few are wrong. In what is no text, half of them would be.
+    private static func carriesParity(_ line: ArraySlice<UInt8>) -> Bool {
+        let wrong = line.count { !$0.nonzeroBitCount.isMultiple(of: 2) }
+        return wrong * 8 <= line.count && line.contains { $0 >= 0x80 }
+    }
+
     private func places(_ range: Range<Int>) -> BytePlaces {
-        BytePlaces(range, hasParityBits: bytes[range].contains { $0 >= 0x80 && $0.nonzeroBitCount.isMultiple(of: 2) })
+        BytePlaces(range, hasParityBits: hasParity[range].contains(true))
     }
 
     /// What stands between line ends and control characters.
@@ -174,6 +182,9 @@ private struct SurveyedText {
     private mutating func noteBlock(_ block: Range<Int>, from head: Int?) {
         let check = block.upperBound
         let content = places((block.lowerBound + 1)..<check)
+        // A wrong parity bit is damage as well.
+        let hasWrongParity = bytes[block].contains { !$0.nonzeroBitCount.isMultiple(of: 2) }
+        guard !content.hasParityBits || !hasWrongParity else { return }
         let place = BytePlaces(check..<(check + 1), hasParityBits: content.hasParityBits)
         survey.checks.append(
             FrameSurvey.Check(over: content, at: place) { content in [content.reduce(0) { $0 ^ $1 } & 0x7F] })

@@ -18,11 +18,16 @@ extension MeterProtocol {
 }
 
 extension Register {
-    /// Whether it says by its name which device this is. Records of M-Bus have no code.
+    /// Whether it says by its name which device this is. Records of M-Bus have no code, and heat meters of IEC 62056-21
+    /// print their own ones.
     public var identifiesDevice: Bool {
-        if let record { return record.quantity.hasPrefix("Fabrication number") }
-        return obis?.identifiesDevice(byCharacters: identifiers.first?.text.utf8.count ?? 0) ?? false
+        if let record { return Self.identifying.contains { record.quantity.hasPrefix($0) } }
+        if printedCode == "9.21" { return true }
+        let code = obis ?? printedCode.flatMap { ObisCode($0) }
+        return code?.identifiesDevice(byCharacters: identifiers.first?.text.utf8.count ?? 0) ?? false
     }
+
+    private static let identifying = ["Fabrication number", "Identification", "Customer"]
 
     fileprivate var identifiers: [TelegramIdentifier] {
         let isPrinted = text != nil || record != nil

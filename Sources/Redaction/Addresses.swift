@@ -168,7 +168,8 @@ struct Addresses {
         func word(behind prefix: String) -> ArraySlice<UInt8>? {
             guard rest.starts(with: prefix.utf8) else { return nil }
             return rest.dropFirst(prefix.utf8.count).prefix {
-                $0 > 0x20 && ![UInt8(ascii: "/"), UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: ",")].contains($0)
+                $0 > 0x20
+                    && ![UInt8(ascii: "/"), UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: ",")].contains($0)
             }
         }
         if let user = word(behind: "/home/"), !user.isEmpty { return (6 + user.count, Array("/home/user".utf8)) }

@@ -15,6 +15,7 @@ struct ConfigurationDocument {
     static let hidden = "REDACTED"
 
     private let root: Node
+    private let lines: [[Unicode.Scalar]]
     private(set) var findings: [Finding] = []
 
     private static let maximumDepth = 32
@@ -25,6 +26,7 @@ struct ConfigurationDocument {
         var values = 0
         guard Self.isBounded(node, depth: 0, &values) else { return nil }
         root = node
+        lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { Array($0.unicodeScalars) }
         collect(node, under: [])
     }
 
@@ -50,11 +52,16 @@ struct ConfigurationDocument {
 
     /// Values that say nothing of persons, secrets and places.
     private static let shown: Set<String> = [
-        "node", "port", "client_id", "keepalive", "protocol", "base_topic", "drain_rate", "commands", "discovery", "prefix",
-        "path", "keep", "max_size", "when_full", "every", "include", "id", "enabled", "serial", "line", "file", "profile",
-        "time_zone", "meter_clock", "address", "secondary", "baud", "mode", "wake_up", "crc", "client", "server", "security",
-        "interval", "align", "at", "bus", "channel", "host", "tcp", "udp", "rfc2217", "listen", "from", "name", "username",
-        "ca_file", "cert_file", "key_file", "password_file", "encryption_key_file", "authentication_key_file", "summary",
+        "node", "port", "client_id", "keepalive", "protocol", "base_topic", "drain_rate", "commands", "discovery",
+        "prefix",
+        "path", "keep", "max_size", "when_full", "every", "include", "id", "enabled", "serial", "line", "file",
+        "profile",
+        "time_zone", "meter_clock", "address", "secondary", "baud", "mode", "wake_up", "crc", "client", "server",
+        "security",
+        "interval", "align", "at", "bus", "channel", "host", "tcp", "udp", "rfc2217", "listen", "from", "name",
+        "username",
+        "ca_file", "cert_file", "key_file", "password_file", "encryption_key_file", "authentication_key_file",
+        "summary",
         "makers", "extends", "echo", "duration", "pause", "level",
     ]
     /// Mappings in which every key is one of many.
@@ -127,27 +134,37 @@ struct ConfigurationDocument {
 
     /// - Parameter redact: makes the text of one value safe.
     func text(_ redact: @escaping (String) -> String) -> String {
-        var writer = Writer(redact: redact)
+        var writer = Writer(lines: lines, redact: redact)
         writer.write(root, under: [], indent: 0, isFlow: false)
         return writer.text.hasSuffix("\n") || writer.text.isEmpty ? writer.text : writer.text + "\n"
     }
 
     private struct Writer {
+        /// Of the original: the parser does not tell a flow from a block.
+        let lines: [[Unicode.Scalar]]
         let redact: (String) -> String
         private(set) var text = ""
         private var line = 1
 
-        init(redact: @escaping (String) -> String) {
+        init(lines: [[Unicode.Scalar]], redact: @escaping (String) -> String) {
+            self.lines = lines
             self.redact = redact
+        }
+
+        private func isFlow(_ mark: Mark?) -> Bool {
+            guard let mark, lines.indices.contains(mark.line - 1),
+                lines[mark.line - 1].indices.contains(mark.column - 1)
+            else { return false }
+            return ["{", "["].contains(lines[mark.line - 1][mark.column - 1])
         }
 
         /// Blocks stay blocks, and begin in the line in which they stood: findings about the file name its lines.
         mutating func write(_ node: Node, under path: [String], indent: Int, isFlow: Bool) {
             switch node {
             case .scalar(let scalar): text += value(scalar, under: path)
-            case .sequence(let items) where isFlow || items.style == .flow || items.isEmpty:
+            case .sequence(let items) where isFlow || self.isFlow(items.mark) || items.isEmpty:
                 flow("[", "]", items.map { item in { $0.write(item, under: path, indent: 0, isFlow: true) } })
-            case .mapping(let entries) where isFlow || entries.style == .flow || entries.isEmpty:
+            case .mapping(let entries) where isFlow || self.isFlow(entries.mark) || entries.isEmpty:
                 flow(
                     "{", "}",
                     entries.map { key, value in

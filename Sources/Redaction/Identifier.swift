@@ -11,6 +11,8 @@ struct Identifier: Hashable {
         let replacement: [UInt8]
         /// A number in binary or in packed digits, which a measured value could be as well.
         let isNumeric: Bool
+        /// Whether parts of it are looked for in what is damaged.
+        var hasParts = true
     }
 
     /// Fewer characters occur by chance in too many places.
@@ -47,7 +49,9 @@ struct Identifier: Hashable {
             let strings = (String(decoding: old, as: UTF8.self), String(decoding: new, as: UTF8.self))
             patterns += Self.cases(strings.0, strings.1)
             patterns.append(Pattern(bytes: old, replacement: new, isNumeric: false))
-            patterns.append(Pattern(bytes: old.reversed(), replacement: new.reversed(), isNumeric: false))
+            // Only M-Bus has this, and twice as many parts would be found in too many values.
+            patterns.append(
+                Pattern(bytes: old.reversed(), replacement: new.reversed(), isNumeric: false, hasParts: false))
             patterns += Self.cases(Hex.string(old), Hex.string(new))
         }
         return patterns

@@ -92,17 +92,19 @@ struct FragmentTable {
         part.reduce(UInt64(part.count)) { $0 << 8 | UInt64($1) }
     }
 
-    /// Every part replaced of which `accepts` all places.
-    func replaced(in bytes: [UInt8], where accepts: (Range<Int>) -> Bool) -> [UInt8] {
-        guard !fragments.isEmpty else { return bytes }
-        var result = bytes
+    /// They may overlap: each of an identifier that is whole but for one byte is one.
+    func matches(
+        in bytes: [UInt8], where accepts: (Range<Int>) -> Bool
+    ) -> [(range: Range<Int>, replacement: [UInt8])] {
+        guard !fragments.isEmpty else { return [] }
+        var matches: [(range: Range<Int>, replacement: [UInt8])] = []
         for width in [Self.short, Self.long] where bytes.count >= width {
             for start in 0...(bytes.count - width) {
                 let range = start..<(start + width)
                 guard let replacement = fragments[Self.key(bytes[range])], accepts(range) else { continue }
-                result.replaceSubrange(range, with: replacement)
+                matches.append((range, replacement))
             }
         }
-        return result
+        return matches
     }
 }

@@ -76,7 +76,7 @@ public struct Redactor: Sendable {
                 Identifier.Pattern(
                     bytes: pattern.bytes, replacement: pattern.replacement,
                     isNumeric: pattern.isNumeric && !isBinaryNumber))
-            fragments.insert(pattern)
+            if pattern.hasParts { fragments.insert(pattern) }
         }
         for pattern in identifier.printedPatterns { printed.insert(pattern) }
         return standIn
@@ -140,21 +140,45 @@ public struct Redactor: Sendable {
             let encoded = identity.form.encoded(standIn, like: original) ?? [UInt8](repeating: 0, count: original.count)
             identity.place.write(encoded, to: &bytes)
         }
-        for view in stream.views {
+        let views = stream.views
+        for view in views {
             for match in matches(in: bytes, view, stream) {
                 view.places[match.range].write(match.replacement, to: &bytes)
             }
-            let rest = fragments.replaced(in: view.places.bytes(in: bytes)) { part in
+            let parts = fragments.matches(in: view.places.bytes(in: bytes)) { part in
                 part.allSatisfy { !stream.isWhole(view.indices[$0]) }
             }
-            view.places.write(rest, to: &bytes)
+            for part in parts { view.places[part.range].write(part.replacement, to: &bytes) }
         }
+        for view in views { replaceNumberLikeTexts(in: &bytes, view, stream) }
         stream.survey.renewChecks(of: &bytes)
-        let leaks = stream.views.flatMap { view in
+        let leaks = views.flatMap { view in
             matches(in: bytes, view, stream).flatMap { view.places[$0.range].ranges }
         }
         return (bytes, leaks)
     }
+
+    /// Outside of whole frames: nothing says what they are, since the name in front of a number may be damaged.
+    private func replaceNumberLikeTexts(in bytes: inout [UInt8], _ view: CapturedStream.View, _ stream: CapturedStream)
+    {
+        let now = view.places.bytes(in: bytes)
+        let before = view.places.bytes(in: stream.bytes)
+        var start = 0
+        for index in 0...now.count {
+            // What has a stand-in already keeps it.
+            let isPart =
+                index < now.count && (now[index].isDigit || now[index].isLetter) && now[index] == before[index]
+                && !stream.isWhole(view.indices[index])
+            guard !isPart else { continue }
+            let run = Array(now[start..<index])
+            if run.count >= Self.numberLike.length, run.count(where: \.isDigit) >= Self.numberLike.digits {
+                view.places[start..<index].write(standIns.standIn(for: run), to: &bytes)
+            }
+            start = index + 1
+        }
+    }
+
+    private static let numberLike = (length: 8, digits: 6)
 
     /// The stand-in of a text that may have blanks around it.
     private func written(_ text: [UInt8]) -> [UInt8] {
@@ -203,7 +227,9 @@ public struct Redactor: Sendable {
 extension [UInt8] {
     /// Without blanks around it.
     var trimmed: [UInt8] {
-        guard let first = firstIndex(where: { $0 > 0x20 }), let last = lastIndex(where: { $0 > 0x20 }) else { return [] }
+        guard let first = firstIndex(where: { $0 > 0x20 }), let last = lastIndex(where: { $0 > 0x20 }) else {
+            return []
+        }
         return Array(self[first...last])
     }
 }

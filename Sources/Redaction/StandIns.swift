@@ -35,7 +35,9 @@ struct StandIns {
 
     /// Whether a number needs no more bytes than the other one.
     private static func fits(_ candidate: [UInt8], as significant: [UInt8]) -> Bool {
-        guard let old = BinaryNumber(digits: significant), let new = BinaryNumber(digits: candidate) else { return true }
+        guard let old = BinaryNumber(digits: significant), let new = BinaryNumber(digits: candidate) else {
+            return true
+        }
         return new.bytes.count <= old.bytes.count
     }
 

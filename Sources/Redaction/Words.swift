@@ -4,10 +4,13 @@ struct Words {
 
     /// Shorter ones would be found everywhere.
     private static let shortest = 3
+    /// The usual user of the broker, which is no person.
+    private static let program = "obisd"
 
     mutating func learn(_ word: String, kind: String, _ standIns: StandIns) {
         let word = String(decoding: Array(word.utf8).trimmed, as: UTF8.self)
-        guard word.count >= Self.shortest, !replacements.contains(where: { $0.word == word }) else { return }
+        guard word.count >= Self.shortest, word != Self.program, !replacements.contains(where: { $0.word == word })
+        else { return }
         replacements.append((word, "\(kind)-\(standIns.label(for: word))"))
         // The longest first: it may contain others.
         replacements.sort { $0.word.utf8.count > $1.word.utf8.count }

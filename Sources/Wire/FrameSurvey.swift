@@ -24,20 +24,20 @@ public struct BytePlaces: Sendable, Hashable {
         return hasParityBits ? result.map { $0 & 0x7F } : result
     }
 
-    /// Puts as many other bytes there; what is too much is left out.
+    /// Puts as many other bytes there; what is too much is left out. A parity bit that was wrong is wrong again.
     public func write(_ bytes: [UInt8], to recording: inout [UInt8]) {
         var rest = bytes[...]
         for range in ranges {
             for index in range.clamped(to: recording.indices) {
                 guard let byte = rest.popFirst() else { return }
-                recording[index] = hasParityBits ? Self.withParity(byte) : byte
+                recording[index] = hasParityBits ? Self.with(byte, parityOf: recording[index]) : byte
             }
         }
     }
 
-    private static func withParity(_ byte: UInt8) -> UInt8 {
-        let bits = byte & 0x7F
-        return bits.nonzeroBitCount.isMultiple(of: 2) ? bits : bits | 0x80
+    private static func with(_ character: UInt8, parityOf old: UInt8) -> UInt8 {
+        let bits = character & 0x7F
+        return (bits.nonzeroBitCount ^ old.nonzeroBitCount).isMultiple(of: 2) ? bits : bits | 0x80
     }
 
     /// A part, counted in bytes from the start.
