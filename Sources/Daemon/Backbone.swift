@@ -43,6 +43,7 @@ struct Backbone: Sendable {
         var settings = BrokerSettings(
             broker, clientID: NodeIdentity.clientID(configured: broker.clientID, node: node))
         settings.will = farewell(topics)
+        settings.properties = MessageProperties(user: ["schema": "\(ReadingPayload.schema)", "node": node])
         return settings
     }
 

@@ -38,6 +38,8 @@ public struct BrokerSettings: Sendable, Hashable {
     public var tls: TLSSettings?
     /// What the broker publishes when the connection is lost without a farewell.
     public var will: MQTTMessage?
+    /// What version 5 says of every message; nil: nothing.
+    public var properties: MessageProperties?
     /// Messages under way without an acknowledgement, at most; the broker's receive maximum may be less.
     public var window: Int
 

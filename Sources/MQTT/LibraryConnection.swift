@@ -21,6 +21,8 @@ struct LibraryError: Error {
     let record: LibraryRecord
     private let handle: OpaquePointer
     private let settings: BrokerSettings
+    /// By content type; empty under 3.1.1, which has no properties.
+    private let properties: [String: PropertyList]
 
     /// Everything but the connecting. - Throws: `.settings` or `.tls` with what to correct.
     init(settings: BrokerSettings) throws(Disconnection) {
@@ -37,6 +39,7 @@ struct LibraryError: Error {
         }
         self.record = record
         self.settings = settings
+        properties = Self.properties(settings)
         unsafe self.handle = handle
         unsafe LibraryCallbacks.install(handle)
         try setOptions()
@@ -48,6 +51,13 @@ struct LibraryError: Error {
     deinit { unsafe mosquitto_destroy(handle) }
 
     // MARK: Settings
+
+    /// Made once: they are the same for every message.
+    private static func properties(_ settings: BrokerSettings) -> [String: PropertyList] {
+        guard settings.version == .v5, let properties = settings.properties else { return [:] }
+        let types = [MessageProperties.jsonType, MessageProperties.textType]
+        return types.reduce(into: [:]) { $0[$1] = PropertyList(properties, contentType: $1) }
+    }
 
     private func setOptions() throws(Disconnection) {
         let version = settings.version == .v5 ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311
@@ -203,10 +213,13 @@ struct LibraryError: Error {
         guard let size = Int32(exactly: message.payload.count) else {
             throw LibraryError(code: MOSQ_ERR_PAYLOAD_SIZE.rawValue, errno: 0)
         }
-        // `size` is the payload's; the library copies topic and payload.
-        try check(
+        let list = MessageProperties.contentType(of: message.payload).flatMap { properties[$0] }
+        // `size` is the payload's; the library copies topic, payload and properties.
+        func publish(_ list: OpaquePointer?) -> Int32 {
             unsafe mosquitto_publish_v5(
-                handle, &messageID, message.topic, size, message.payload, Int32(message.qos), message.retain, nil))
+                handle, &messageID, message.topic, size, message.payload, Int32(message.qos), message.retain, list)
+        }
+        try check(list.map { unsafe $0.withList(publish) } ?? publish(nil))
         return messageID
     }
 

@@ -14,16 +14,23 @@ public struct MQTTMessage: Sendable, Hashable {
         self.retain = retain
     }
 
-    /// The size of the PUBLISH packet without properties (MQTT 5, 3.3; MQTT 3.1.1, 3.3), in bytes.
-    func packetSize(version: MQTTVersion) -> Int {
-        let remaining = 2 + topic.utf8.count + (qos > 0 ? 2 : 0) + (version == .v5 ? 1 : 0) + payload.count
-        let lengthBytes =
-            switch remaining {
-            case ..<128: 1
-            case ..<16_384: 2
-            case ..<2_097_152: 3
-            default: 4
-            }
-        return 1 + lengthBytes + remaining
+    /// The size of the PUBLISH packet (MQTT 5, 3.3; MQTT 3.1.1, 3.3), in bytes.
+    func packetSize(version: MQTTVersion, properties: MessageProperties? = nil) -> Int {
+        var remaining = 2 + topic.utf8.count + (qos > 0 ? 2 : 0) + payload.count
+        if version == .v5 {
+            let size = properties?.size(of: payload) ?? 0
+            remaining += Self.lengthBytes(size) + size
+        }
+        return 1 + Self.lengthBytes(remaining) + remaining
+    }
+
+    /// Of a variable byte integer (MQTT 5, 1.5.5).
+    private static func lengthBytes(_ number: Int) -> Int {
+        switch number {
+        case ..<128: 1
+        case ..<16_384: 2
+        case ..<2_097_152: 3
+        default: 4
+        }
     }
 }

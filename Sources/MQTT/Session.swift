@@ -167,7 +167,7 @@ final class Session {
 
     /// What the broker said that it does not take. The library checks only part of it.
     private func obstacle(_ message: MQTTMessage) -> PublishError? {
-        let size = message.packetSize(version: settings.version)
+        let size = message.packetSize(version: settings.version, properties: settings.properties)
         if let limit = properties.maximumPacketSize, size > limit { return .tooLarge(size: size, limit: limit) }
         if !(0...2).contains(message.qos) { return .invalid }
         if message.qos > properties.maximumQoS { return .refused(reason: ReasonCode.qosNotSupported) }
@@ -184,7 +184,7 @@ final class Session {
             answer(outgoing, .failure(.refused(reason: ReasonCode.retainNotSupported)))
         case MOSQ_ERR_PAYLOAD_SIZE.rawValue, MOSQ_ERR_OVERSIZE_PACKET.rawValue:
             let limit = properties.maximumPacketSize ?? Int(MQTT_MAX_PAYLOAD)
-            let size = outgoing.message.packetSize(version: settings.version)
+            let size = outgoing.message.packetSize(version: settings.version, properties: settings.properties)
             answer(outgoing, .failure(.tooLarge(size: size, limit: limit)))
         default:
             // Part of it may be on the wire.

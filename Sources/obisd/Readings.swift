@@ -9,10 +9,10 @@ struct Readings: ParsableCommand {
         abstract: "Query and export the journal, also while the daemon runs.",
         discussion: """
             Times are UTC (2026-01-15, 2026-01-15T11:00:00Z) or how long ago (90m, 2d). --format json prints every reading as \
-            it was published.
+            it was published; --format influx is the line protocol of InfluxDB and VictoriaMetrics.
             """)
 
-    enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, csv }
+    enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, csv, influx }
 
     @OptionGroup var options: ConfigurationOptions
 
@@ -31,11 +31,18 @@ struct Readings: ParsableCommand {
     @Option(name: .long, help: "How readings are printed.")
     var format = Format.table
 
+    @Flag(name: .long, help: "With --format influx: also the number of every register, by its name.")
+    var registers = false
+
+    func validate() throws {
+        guard !registers || format == .influx else { throw ValidationError("--registers goes with --format influx") }
+    }
+
     func run() throws {
         do {
             let reader = try JournalReader(path: try journal ?? options.load(isService: false).journal.path)
             try refuseUnknownMeters(reader)
-            if format != .json { Output.line(ReadingRow.header(format)) }
+            if format == .table || format == .csv { Output.line(ReadingRow.header(format)) }
             var position: Int64 = 0
             while case let page = try reader.entries(after: position, limit: 500), let last = page.last {
                 for case .reading(let reading) in page where isWanted(reading) { print(reading) }
@@ -61,6 +68,12 @@ struct Readings: ParsableCommand {
     private func print(_ reading: JournaledReading) {
         switch format {
         case .json: Output.data(reading.payload + [UInt8(ascii: "\n")])
+        case .influx:
+            if let line = InfluxPoint.line(reading.payload, registers: registers) {
+                Output.data(line + [UInt8(ascii: "\n")])
+            } else {
+                Output.note("\(reading.meter) \(reading.seq) cannot be written in the line protocol")
+            }
         case .table, .csv: Output.line(ReadingRow(reading).text(format))
         }
     }

@@ -39,6 +39,14 @@ struct ReadingsTests {
                 try await Program.run(["readings", "--until", "2020-01-01", "--format", "json"] + config).lines == [])
             #expect(try await Program.run(["readings", "--meter", "other"] + config).exitCode == 64)
 
+            let influx = try await Program.run(["readings", "--format", "influx"] + config)
+            #expect(influx.exitCode == 0 && influx.lines.count >= 2)
+            try expectPoint(influx.lines[0], first)
+            let registers = try await Program.run(["readings", "--format", "influx", "--registers"] + config)
+            let energy = try #require(first["registers"]?["1-1:1.8.0*255"]?["value"]?.digits)
+            #expect(registers.lines.first?.contains(",1-1:1.8.0*255=\(energy),") == true)
+            #expect(try await Program.run(["readings", "--registers"] + config).exitCode == 64)
+
             let copy = folder.appendingPathComponent("copy.db").path
             #expect(try await Program.run(["backup", copy] + config).exitCode == 0)
             #expect(try await Program.run(["backup", copy] + config).exitCode == 66)
@@ -47,6 +55,24 @@ struct ReadingsTests {
             #expect(try await daemon.terminate() == 0)
             await push.line.close()
         }
+    }
+
+    /// The line of a reading, letter by letter: what is unknown is left out.
+    private func expectPoint(_ line: String, _ reading: ExactJSON) throws {
+        func digits(_ group: String, _ key: String) throws -> String { try #require(reading[group]?[key]?.digits) }
+        let time = try #require(reading["time"]?.string.flatMap { Timestamp($0) })
+        let names = [
+            ("active_import", "energies", "active_import"), ("active_export", "energies", "active_export"),
+            ("active_power", "powers", "active"), ("voltage_l1", "voltages", "l1"), ("voltage_l2", "voltages", "l2"),
+            ("voltage_l3", "voltages", "l3"), ("current_l1", "currents", "l1"), ("current_l2", "currents", "l2"),
+            ("current_l3", "currents", "l3"),
+        ]
+        let fields = try names.map { "\($0)=\(try digits($1, $2))" }.joined(separator: ",")
+        #expect(
+            line == """
+                obisd,meter=main,node=e2e,source=live seq=1i,epoch=1i,device="LGZ0012345678",\(fields),quality="good" \
+                \(time.milliseconds)000000
+                """)
     }
 
     @Test("say that there is no journal")

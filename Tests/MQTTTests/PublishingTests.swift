@@ -59,6 +59,53 @@ struct PublishingTests {
         await old.stop()
     }
 
+    @Test("version 5 says of each message that it is text, of which kind, and from whom; 3.1.1 says nothing")
+    func properties() async throws {
+        let broker = try await MosquittoBroker(["max_packet_size 500"])
+        for version in [MQTTVersion.v5, .v311] {
+            var settings = BrokerSettings.test(broker, version: version)
+            settings.properties = MessageProperties(user: ["schema": "1", "node": "küche"])
+            let client = try startClient(settings)
+            try await client.connected()
+            for (topic, text) in [("object", "{}"), ("word", "online")] {
+                #expect(try await client.publish(MQTTMessage(topic, text, retain: true)) < 128)
+            }
+            let isNew = version == .v5
+            let (user, one) = isNew ? ("schema:1 node:küche", "1") : ("", "")
+            #expect(try await said(broker, "object") == "\(isNew ? "application/json" : "")|\(user)|\(one)|{}")
+            #expect(try await said(broker, "word") == "\(isNew ? "text/plain" : "")|\(user)|\(one)|online")
+            // To the byte: the broker would close the connection.
+            let more = 500 - MQTTMessage("topic", "{}").packetSize(version: version, properties: settings.properties)
+            let fitting = "{" + String(repeating: " ", count: more - 1) + "}"
+            #expect(MQTTMessage("topic", fitting).packetSize(version: version, properties: settings.properties) == 500)
+            #expect(try await client.publish(MQTTMessage("topic", fitting)) < 128)
+            if isNew {
+                await #expect(throws: PublishError.tooLarge(size: 501, limit: 500)) {
+                    try await client.publish(MQTTMessage("topic", fitting + " "))
+                }
+            }
+            // What clears a retained topic is no text of any kind.
+            for topic in ["object", "word"] {
+                #expect(try await client.publish(MQTTMessage(topic, "", retain: true)) < 128)
+            }
+            await client.stop()
+        }
+    }
+
+    /// What a client of another make says of a retained message: content type, user properties, whether it is text.
+    private func said(_ broker: MosquittoBroker, _ topic: String) async throws -> String {
+        let output = broker.file("said-\(topic)-\(UUID().uuidString)")
+        let process = try ChildProcess(
+            "/usr/bin/env",
+            [
+                "mosquitto_sub", "-V", "mqttv5", "-p", "\(broker.port)", "-t", topic, "-C", "1", "-W", "50", "-F",
+                "%C|%P|%F|%p",
+            ],
+            output: output, error: "/dev/null")
+        #expect(try await process.waitForExit(within: .seconds(55)) == 0)
+        return try String(contentsOfFile: output, encoding: .utf8).trimmingCharacters(in: .newlines)
+    }
+
     @Test("many messages arrive in order, with no more under way than the broker takes")
     func order() async throws {
         let broker = try await MosquittoBroker(["max_inflight_messages 5", "max_queued_messages 0"])

@@ -1,0 +1,205 @@
+"""Checks the files in etc/integrations against schemas and messages. Started by scripts/check-integrations."""
+
+import json
+import pathlib
+import re
+import sys
+
+try:
+    import tomllib
+except ImportError:  # Python before 3.11
+    tomllib = None
+
+FOLDER = pathlib.Path("etc/integrations")
+SCHEMAS = pathlib.Path("docs/schemas")
+problems = []
+
+
+def expect(condition, problem):
+    if not condition:
+        problems.append(problem)
+
+
+# --- Schemas ---------------------------------------------------------------------------------------------------------
+
+
+def resolved(schema, root):
+    """The schema itself, where it is only a name of another one."""
+    while "$ref" in schema:
+        target = root
+        for step in schema["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        schema = target
+    return schema
+
+
+def is_known(kind, path):
+    """Whether a message of that kind can have a key, named with the keys around it."""
+    root = json.loads((SCHEMAS / f"{kind}.json").read_text())
+    schema = root
+    for step in path:
+        schema = resolved(schema, root).get("properties", {}).get(step)
+        if schema is None:
+            return False
+    return True
+
+
+# --- Node-RED --------------------------------------------------------------------------------------------------------
+
+
+def node_red():
+    flow = json.loads((FOLDER / "node-red/flow.json").read_text())
+    ids = [node["id"] for node in flow]
+    nodes = {node["id"]: node for node in flow}
+    expect(len(ids) == len(nodes), "node-red: an id stands twice")
+    kinds = {"tab", "mqtt-broker", "comment", "mqtt in", "mqtt out", "function", "inject", "debug"}
+    for node in flow:
+        name = f"node-red: {node.get('name') or node['id']}"
+        expect(node["type"] in kinds, f"{name}: {node['type']} is no node that comes with Node-RED")
+        if node["type"] in ("tab", "mqtt-broker"):
+            continue
+        expect(nodes.get(node["z"], {}).get("type") == "tab", f"{name}: is on no tab")
+        outputs = node["wires"]
+        for target in (target for wires in outputs for target in wires):
+            expect(target in nodes, f"{name}: a wire leads to {target}, which does not exist")
+        if node["type"] == "function":
+            expect(len(outputs) == node["outputs"], f"{name}: {len(outputs)} wires for {node['outputs']} outputs")
+        if node["type"].startswith("mqtt "):
+            expect(nodes.get(node["broker"], {}).get("type") == "mqtt-broker", f"{name}: has no broker")
+        if node["type"] == "mqtt in":
+            check_filter(name, node["topic"])
+            expect(node["qos"] == "1", f"{name}: is not subscribed with QoS 1")
+    reached = {target for node in flow for wires in node.get("wires", []) for target in wires}
+    for node in flow:
+        if node["type"] in ("function", "debug", "mqtt out"):
+            expect(node["id"] in reached, f"node-red: nothing leads to {node['name']}")
+    broker = next(node for node in flow if node["type"] == "mqtt-broker")
+    expect(broker["clientid"] and not broker["cleansession"], "node-red: readings are lost while it is away")
+
+
+def check_filter(name, topic):
+    kinds = r"(reading|gap|anomaly|state|availability|summary/(hour|day)|problem/\+|command/result)"
+    expect(re.fullmatch(rf"obisd/\+/\+/{kinds}", topic), f"{name}: there is no topic {topic}")
+
+
+# --- Telegraf --------------------------------------------------------------------------------------------------------
+
+
+def telegraf(points, messages):
+    """The names of all fields; nothing where the file cannot be read here."""
+    if tomllib is None:
+        print("telegraf: skipped, since this Python reads no TOML")
+        return set()
+    config = tomllib.loads((FOLDER / "telegraf/obisd.conf").read_text())
+    inputs = config["inputs"]["mqtt_consumer"]
+    made = set()
+    for source in inputs:
+        (topic,) = source["topics"]
+        check_filter("telegraf", topic)
+        kind = topic.rsplit("/", 1)[1]
+        for parser in source["json_v2"]:
+            made.add(parser["measurement_name"])
+            for part in parser["field"] + parser["tag"] + [{"path": parser["timestamp_path"]}]:
+                expect(is_known(kind, part["path"].split(".")), f"telegraf: {kind} has no {part['path']}")
+            if kind == "reading":
+                readings = parser
+    taken = {name for kind in config["outputs"].values() for output in kind for name in output["namepass"]}
+    expect(made == taken, f"telegraf: {made} is made and {taken} is taken")
+    same = 0
+    for reading in messages:
+        point = telegraf_point(readings, reading)
+        key = (reading["meter"], reading["seq"])
+        if key in points:
+            expect(point == points[key], f"telegraf: {point} is not {points[key]}")
+            same += point == points[key]
+    if points:
+        expect(same > 0, "telegraf: no reading has a point")
+        print(f"telegraf: {same} of {len(points)} readings are the points of the export")
+    return {field["rename"] for field in readings["field"]}
+
+
+def telegraf_point(parser, reading):
+    """What the parser json_v2 makes of a message: tags, fields with their types, the time."""
+
+    def value(path):
+        found = reading
+        for step in path.split("."):
+            found = found.get(step) if isinstance(found, dict) else None
+        return found
+
+    kinds = {"int": int, "float": float, "string": str}
+    fields = {}
+    for field in parser["field"]:
+        found = value(field["path"])
+        if found is not None:
+            fields[field["rename"]] = kinds[field["type"]](found)
+    return {tag["path"]: value(tag["path"]) for tag in parser["tag"]}, fields, value(parser["timestamp_path"])
+
+
+def exported(path):
+    """Points of `obisd readings --format influx`, by meter and seq. Names there have nothing to escape."""
+    points = {}
+    for line in path.read_text().splitlines():
+        head, fields, time = re.fullmatch(r'(\S+) ((?:[^" ]|"(?:[^"\\]|\\.)*")+) (-?\d+)', line).groups()
+        tags = dict(pair.split("=") for pair in head.split(",")[1:])
+        values = {}
+        for name, text in re.findall(r'([^=,]+)=("(?:[^"\\]|\\.)*"|[^,]+)', fields):
+            if text.startswith('"'):
+                values[name] = re.sub(r"\\(.)", r"\1", text[1:-1])
+            else:
+                values[name] = int(text[:-1]) if text.endswith("i") else float(text)
+        points[tags["meter"], values["seq"]] = (tags, values, int(time))
+    return points
+
+
+def in_nanoseconds(points):
+    """The same with the time as messages write it."""
+    import datetime
+
+    def text(nanoseconds):
+        moment = datetime.datetime.fromtimestamp(nanoseconds // 10**9, datetime.timezone.utc)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{nanoseconds // 10**6 % 1000:03d}Z"
+
+    return {key: (tags, values, text(time)) for key, (tags, values, time) in points.items()}
+
+
+# --- Grafana ---------------------------------------------------------------------------------------------------------
+
+
+def grafana(fields):
+    dashboard = json.loads((FOLDER / "grafana/obisd.json").read_text())
+    panels = dashboard["panels"]
+    expect(len({panel["id"] for panel in panels}) == len(panels), "grafana: an id stands twice")
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+    asked = 0
+    for panel in panels:
+        expect(panel["targets"], f"grafana: {panel['title']} asks nothing")
+        for target in panel["targets"]:
+            query = target["query"]
+            asked += 1
+            names = set(re.findall(r'"([^"]+)"', query)) - {"obisd", "node", "meter"}
+            expect(names and names <= fields, f"grafana: {panel['title']}: there is no field {names - fields}")
+            used = set(re.findall(r"\$([A-Za-z_]+)", query)) - {"timeFilter", "__interval"}
+            expect(used <= variables, f"grafana: {panel['title']}: there is no variable {used - variables}")
+    print(f"grafana: {asked} queries, {len(panels)} panels")
+
+
+def main(arguments):
+    points, messages = {}, []
+    if arguments:
+        folder = pathlib.Path(arguments[0])
+        points = in_nanoseconds(exported(folder / "points"))
+        for line in (folder / "messages").read_text().splitlines():
+            _, topic, payload = (line.split(" ", 2) + ["", ""])[:3]
+            if topic.endswith("/reading"):
+                messages.append(json.loads(payload))
+    node_red()
+    fields = telegraf(points, messages)
+    if fields:
+        grafana(fields)
+    for problem in problems[:50]:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
+
+
+sys.exit(main(sys.argv[1:]))
