@@ -98,6 +98,6 @@ struct Overseer: Service {
             device: figures.device, isOnline: await pipeline.isOnline, readings: figures.journaled,
             unjournaled: figures.unjournaled,
             lastSeq: figures.lastSeq, lastReading: figures.lastReading, rejected: figures.rejected,
-            noiseBytes: figures.noise, linkError: figures.linkError)
+            noiseBytes: figures.noise, linkQuality: figures.quality.percent, linkError: figures.linkError)
     }
 }

@@ -17,12 +17,14 @@ public struct DaemonInfo: Sendable {
         /// Dropped messages by error code.
         public var rejected: [String: Int64]
         public var noiseBytes: Int64
+        /// How many of a hundred messages are whole.
+        public var linkQuality: Int?
         public var linkError: String?
 
         public init(
             id: String, name: String?, protocolName: String, endpoint: String, device: String?, isOnline: Bool,
             readings: Int64, unjournaled: Int64 = 0, lastSeq: Int64?, lastReading: Timestamp?,
-            rejected: [String: Int64], noiseBytes: Int64,
+            rejected: [String: Int64], noiseBytes: Int64, linkQuality: Int? = nil,
             linkError: String?
         ) {
             self.id = id
@@ -37,6 +39,7 @@ public struct DaemonInfo: Sendable {
             self.lastReading = lastReading
             self.rejected = rejected
             self.noiseBytes = noiseBytes
+            self.linkQuality = linkQuality
             self.linkError = linkError
         }
     }
@@ -150,6 +153,7 @@ extension DaemonInfo.Meter {
                 for (code, count) in rejected.sorted(by: { $0.key < $1.key }) { json.member(code, count) }
             }
             json.member("noise_bytes", noiseBytes)
+            json.member("link_quality", linkQuality)
             json.member("link_error", linkError)
         }
     }

@@ -32,7 +32,7 @@ audit_constructs() {
 layers=(
     "OBIS Wire LogMessages CLinux CMosquitto"
     "IEC62056 COSEM MBus SML"
-    "Metering Transport Rules Journal MQTT"
+    "Metering Transport Rules Journal MQTT Discovery"
     "Configuration MeterSimulator"
     "Daemon"
     "obisd"
@@ -48,6 +48,7 @@ declare -A pure=(
     [SML]="OBIS Wire"
     [Metering]="OBIS Wire IEC62056 COSEM MBus SML Crypto CryptoExtras"
     [Rules]="OBIS"
+    [Discovery]="OBIS"
 )
 
 audit_dependencies() {

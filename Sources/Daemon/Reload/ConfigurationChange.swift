@@ -6,6 +6,8 @@ struct ConfigurationChange: Equatable {
     let reconnects: Bool
     let hasOtherDrainRate: Bool
     let hasOtherCommands: Bool
+    /// What Home Assistant is told, or whether it may have meters read.
+    let hasOtherDiscovery: Bool
     /// Keys whose new values count from the next start on.
     let needsRestart: [String]
 
@@ -13,6 +15,7 @@ struct ConfigurationChange: Equatable {
         reconnects = old.broker.connection != new.broker.connection
         hasOtherDrainRate = old.broker.drainRate != new.broker.drainRate
         hasOtherCommands = old.broker.acceptsCommands != new.broker.acceptsCommands
+        hasOtherDiscovery = hasOtherCommands || old.homeAssistant != new.homeAssistant
         var keys: [String] = []
         if old.node != new.node { keys.append("node") }
         if old.broker.baseTopic != new.broker.baseTopic { keys.append("broker.base_topic") }
