@@ -228,7 +228,7 @@ struct PayloadTests {
                 .init(
                     id: "main", name: nil, protocolName: "dlms-push", endpoint: "/dev/ttyUSB0 at 2400 8E1",
                     device: "12345678", isOnline: true, readings: 10, lastSeq: 4711, lastReading: Self.captured,
-                    rejected: ["truncated": 1, "checksum": 2], noiseBytes: 7, linkError: nil)
+                    rejected: ["truncated": 1, "checksum": 2], noiseBytes: 7, linkQuality: 98, linkError: nil)
             ],
             journal: .init(
                 readings: 4711, backlog: 3, oldestWaiting: Self.captured, bytes: 4096, givenUp: 0, error: nil),
@@ -239,7 +239,7 @@ struct PayloadTests {
                 "degraded":true,"reasons":["disk full"],\
                 "meters":[{"id":"main","name":null,"protocol":"dlms-push","endpoint":"/dev/ttyUSB0 at 2400 8E1",\
                 "device":"12345678","online":true,"readings":10,"unjournaled":0,"last_seq":4711,\
-                "last_reading":"2026-01-15T11:34:56.120Z","rejected":{"checksum":2,"truncated":1},"noise_bytes":7,\
+                "last_reading":"2026-01-15T11:34:56.120Z","rejected":{"checksum":2,"truncated":1},"noise_bytes":7,"link_quality":98,\
                 "link_error":null}],\
                 "journal":{"readings":4711,"backlog":3,"oldest_waiting":"2026-01-15T11:34:56.120Z","bytes":4096,\
                 "given_up":0,"error":null},\

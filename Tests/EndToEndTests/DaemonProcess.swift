@@ -18,10 +18,13 @@ final class DaemonProcess {
     }
 
     /// Writes the configuration; a daemon that runs has to be told of it.
-    func configure(brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "") throws {
+    func configure(
+        brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "", homeAssistant: String = "{}"
+    ) throws {
         let text = """
             node: e2e
             broker: {host: 127.0.0.1, port: \(brokerPort)\(broker.isEmpty ? "" : ", \(broker)")}
+            home_assistant: \(homeAssistant)
             journal: {path: journal.db}
             buses: [\(buses.map { "{\($0)}" }.joined(separator: ", "))]
             meters:

@@ -24,7 +24,7 @@ public struct Totals: Sendable, Hashable {
 
     /// By field, in its unit.
     public var entries: [NamedField: Entry] = [:]
-    /// Counters that have no field: by tariff, by phase, apparent energy. In their base unit.
+    /// Counters that have no field: by tariff, by phase, apparent energy. In kWh, kvarh, kVAh, m3 or GJ.
     public var registers: [ObisCode: Entry] = [:]
     /// What each total begins with beside its counter, in the unit of its field, as the operator states it.
     public var starts: [NamedField: FixedDecimal] = [:]
@@ -79,8 +79,7 @@ public struct Totals: Sendable, Hashable {
         return totals
     }
 
-    /// Where the counters that have no field stand, with their values in the base unit; of a code that is repeated, the
-    /// first.
+    /// Where the counters that have no field stand; of a code that is repeated, the first.
     private static func counters(
         in registers: [Register]
     ) -> [(index: Int, code: ObisCode, value: FixedDecimal, unit: Unit)] {
@@ -89,7 +88,7 @@ public struct Totals: Sendable, Hashable {
         var found: [(Int, ObisCode, FixedDecimal, Unit)] = []
         for (index, register) in registers.enumerated() {
             guard let code = register.obis, code.a <= 1, code.isRisingCounter, let number = register.value.number,
-                case let (value, unit?) = register.counterValue(number)
+                let (value, unit) = register.totalValue(number)
             else { continue }
             // The first total of each direction is a field.
             if code.a == 1, code.c <= 4, code.e == 0 || code.e == 255, fields.insert(code.quantity).inserted {
@@ -111,6 +110,14 @@ public struct Totals: Sendable, Hashable {
             totals[field] = counter.adding(entry.offset)?.adding(starts[field] ?? .zero)
         }
         return totals
+    }
+}
+
+extension Register {
+    /// In the unit in which its total is kept; nil where the unit is unknown.
+    fileprivate func totalValue(_ number: FixedDecimal) -> (number: FixedDecimal, unit: Unit)? {
+        let units: [Unit] = [.kilowattHour, .kilovarHour, .kilovoltAmpereHour, .cubicMetre, .gigajoule]
+        return units.lazy.compactMap { kept in self.unit?.convert(number, to: kept).map { ($0, kept) } }.first
     }
 }
 
