@@ -78,6 +78,8 @@ let package = Package(
         .target(name: "Journal", dependencies: ["OBIS", "LogMessages", grdb, log], swiftSettings: strict),
         .target(
             name: "MQTT", dependencies: ["OBIS", "LogMessages", "CMosquitto", "CLinux", log], swiftSettings: strict),
+        // What Home Assistant is told of the meters: pure.
+        .target(name: "Discovery", dependencies: ["OBIS"], swiftSettings: strict),
         .target(
             name: "MeterSimulator",
             dependencies: [
@@ -89,7 +91,7 @@ let package = Package(
             name: "Daemon",
             dependencies: [
                 "OBIS", "Wire", "LogMessages", "Metering", "Configuration", "Transport", "Rules", "Journal", "MQTT",
-                "CLinux", log, lifecycle, unixSignals, asyncAlgorithms, crypto, nio, nioPosix,
+                "Discovery", "CLinux", log, lifecycle, unixSignals, asyncAlgorithms, crypto, nio, nioPosix,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -159,12 +161,14 @@ let package = Package(
             name: "JournalTests",
             dependencies: ["Journal", "JournalWriter", "CFaultVFS", "OBIS", "TestSupport", grdb, log],
             swiftSettings: testing),
+        .testTarget(
+            name: "DiscoveryTests", dependencies: ["Discovery", "OBIS", "TestSupport"], swiftSettings: testing),
         .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", "TestSupport", log], swiftSettings: testing),
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "Daemon", "Configuration", "Journal", "LogMessages", "MQTT", "Metering", "Rules", "Transport", "OBIS",
-                "TestSupport", "Wire",
+                "Daemon", "Configuration", "Discovery", "Journal", "LogMessages", "MQTT", "Metering", "Rules",
+                "Transport", "OBIS", "TestSupport", "Wire",
                 log,
             ],
             swiftSettings: testing),

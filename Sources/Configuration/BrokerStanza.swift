@@ -127,9 +127,6 @@ extension ConfigurationReading {
         let choices: [HomeAssistant.Discovery] = [.device, .entity, .off]
         if let discovery = section["discovery"]?.choice("kind of discovery", choices.map { ($0.rawValue, $0) }) {
             result.discovery = discovery
-            if discovery != .off {
-                section["discovery"]?.warn("has no effect yet: this version publishes no discovery messages")
-            }
         }
         result.prefix = section["prefix"].flatMap(topic) ?? result.prefix
         return result

@@ -85,6 +85,13 @@ final class ConfigurationReading {
         configuration.node = main["node"]?.identifier()
         configuration.broker = main["broker"].flatMap(broker) ?? Broker()
         configuration.homeAssistant = main["home_assistant"].flatMap(homeAssistant) ?? HomeAssistant()
+        if configuration.homeAssistant.discovery != .off,
+            configuration.homeAssistant.prefix == configuration.broker.baseTopic
+        {
+            (main["home_assistant"] ?? main["broker"])?.fail(
+                "discovery would be published among the readings: its prefix is the base topic",
+                remedy: "write another `base_topic:` under `broker:`, or the prefix that is set in Home Assistant")
+        }
         configuration.journal = main["journal"].flatMap { journal($0, file: file) } ?? JournalConfiguration()
         configuration.metrics = main["metrics"].flatMap { metrics($0, file: file) }
         configuration.buses = all.compactMap { $0["buses"] }.flatMap(buses)

@@ -12,6 +12,8 @@ struct Backbone: Sendable {
     let client: MQTTClient
     let live: LiveTopics
     let publisher: Publisher
+    /// Nil where there is no daemon to tell of.
+    let discovery: DiscoveryDesk?
 
     /// - Parameters:
     ///   - path: of the journal; nil for the configured one.
@@ -32,6 +34,12 @@ struct Backbone: Sendable {
         publisher = Publisher(
             client: client, journal: journal, live: live, topics: topics, drainRate: configuration.broker.drainRate,
             announcesDaemon: isDaemon, clock: clock, pulse: pulses.add("the publisher"), logger: logger)
+        discovery =
+            isDaemon
+            ? DiscoveryDesk(
+                configuration, node: node, topics: topics, journal: journal, live: live, client: client, logger: logger)
+            : nil
+        await discovery?.begin()
     }
 
     /// Connects with other settings; the broker before is told that the daemon is gone.

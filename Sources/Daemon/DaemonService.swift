@@ -84,7 +84,8 @@ public struct DaemonService: Sendable {
                 socket: ControlSocket(journal: configuration.journal.path),
                 answer: ControlDesk(overseer: overseer, fleet: fleet, traffic: traffic).answer, logger: logger),
             CommandService(
-                client: backbone.client, topics: backbone.topics, gate: commands, fleet: fleet, clock: clock,
+                client: backbone.client, topics: backbone.topics, gate: commands, fleet: fleet,
+                discovery: backbone.discovery, clock: clock,
                 log: PacedLog(logger)),
             metrics,
             FleetService(fleet: fleet, manager: manager),

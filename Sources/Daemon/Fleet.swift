@@ -98,6 +98,7 @@ actor Fleet {
         let kept = await end(outcome.changed + outcome.removed)
         traffic.keep(only: Set(wanted.map(\.lineName)))
         await begin(wanted, kept)
+        await introduce()
         await compare(restarted: Set(outcome.added + outcome.changed))
         await forgetMissing()
         revision += 1
@@ -137,7 +138,8 @@ actor Fleet {
         let intake = await Intake(meter: meter) { meter, mapping in
             await MeterPipeline(
                 meter: meter, mapping: mapping, node: backbone.node, topics: backbone.topics,
-                journal: backbone.journal, live: backbone.live, clock: clock, kept: kept[meter.id] ?? [:],
+                journal: backbone.journal, live: backbone.live, discovery: backbone.discovery, clock: clock,
+                kept: kept[meter.id] ?? [:],
                 logger: logger(of: meter))
         }
         // While the journal gathers, a reader may wait for its sync.
@@ -146,6 +148,21 @@ actor Fleet {
             intake: intake, meterProtocol: meterProtocol, opener: opener, clock: clock, pulse: pulse,
             logger: logger(of: meter))
         return Running(meter: meter, reader: reader, pulse: pulse)
+    }
+
+    /// Tells Home Assistant of all meters, those in front of others first: others may have come behind one that has not
+    /// changed.
+    private func introduce() async {
+        guard let discovery = backbone.discovery else { return }
+        for entry in running {
+            for pipeline in entry.reader.intake.pipelines {
+                let meter = pipeline.meter
+                let isMain = meter.id == entry.meter.id
+                await discovery.admit(
+                    meter, via: isMain ? nil : entry.meter.id, isPolled: entry.reader.isPolled,
+                    isCompared: running.contains { $0.meter.behind == meter.id })
+            }
+        }
     }
 
     private func startReaders() {
@@ -202,6 +219,8 @@ actor Fleet {
         known = names
         guard before != names else { return }
         let problems = RuleRegistry.all.map(\.type)
+        // Entities go before the topics that they read.
+        await backbone.discovery?.forget(before.filter { !names.contains($0) })
         for meter in before where !names.contains(meter) {
             backbone.live.end(backbone.topics.retained(of: meter, problems: problems))
         }

@@ -9,6 +9,8 @@ struct LiveBoard {
         var payload: [UInt8]
         var isDirty = true
         var isUnderWay = false
+        /// What it is to hold as soon as the broker has the payload.
+        var following: [UInt8]?
     }
 
     private var slots: [String: Slot] = [:]
@@ -22,14 +24,17 @@ struct LiveBoard {
     /// Payloads under way at a time: a share of the window that a backlog cannot take.
     static let share = 4
 
-    mutating func set(_ topic: String, _ payload: [UInt8]) {
+    /// - Parameter following: what the topic is to hold as soon as the broker has the payload, behind everything that is
+    ///   to be sent by then.
+    mutating func set(_ topic: String, _ payload: [UInt8], following: [UInt8]? = nil) {
         guard var slot = slots[topic] else {
-            slots[topic] = Slot(payload: payload)
+            slots[topic] = Slot(payload: payload, following: following)
             order.append(topic)
             queue.append(topic)
             return
         }
         slot.payload = payload
+        slot.following = following
         if !slot.isDirty, !slot.isUnderWay { queue.append(topic) }
         slot.isDirty = true
         slots[topic] = slot
@@ -76,12 +81,35 @@ struct LiveBoard {
         guard var slot = slots[topic], slot.isUnderWay else { return }
         slot.isUnderWay = false
         underWay -= 1
+        if succeeded, !slot.isDirty, let following = slot.following {
+            slot.payload = following
+            slot.following = nil
+            slot.isDirty = true
+        }
         if slot.isDirty { queue.append(topic) }
         slots[topic] = slot
         if succeeded { failed.remove(topic) } else { failed.insert(topic) }
         guard succeeded, slot.payload.isEmpty, !slot.isDirty else { return }
         slots[topic] = nil
         order.removeAll { $0 == topic }
+    }
+
+    /// Whether a topic holds just that, or is about to.
+    func holds(_ topic: String, _ payload: [UInt8]) -> Bool {
+        slots[topic].map { $0.payload == payload && $0.following == nil } ?? false
+    }
+
+    /// Whether the broker is not known to have cleared a topic.
+    func isWaiting(_ topic: String) -> Bool { slots[topic] != nil }
+
+    /// Sends everything again: a subscriber has lost what it knew.
+    mutating func sendAgain() {
+        for topic in order {
+            guard var slot = slots[topic], !slot.isDirty else { continue }
+            slot.isDirty = true
+            slots[topic] = slot
+            if !slot.isUnderWay { queue.append(topic) }
+        }
     }
 
     /// Sends again what the broker did not take.

@@ -19,6 +19,7 @@ actor MeterPipeline {
     private let topics: Topics
     private let journal: Journal
     private let live: LiveTopics
+    private let discovery: DiscoveryDesk?
     private let clock: any HostClock
     private let meterClock: MeterClock
     private let mapping: NamedMapping
@@ -59,7 +60,7 @@ actor MeterPipeline {
 
     init(
         meter: Meter, mapping: NamedMapping, source: Reading.Source = .live, node: String, topics: Topics,
-        journal: Journal, live: LiveTopics,
+        journal: Journal, live: LiveTopics, discovery: DiscoveryDesk? = nil,
         clock: any HostClock, kept: [String: [UInt8]] = [:], logger: Logger
     ) async {
         self.meter = meter
@@ -68,6 +69,7 @@ actor MeterPipeline {
         self.topics = topics
         self.journal = journal
         self.live = live
+        self.discovery = discovery
         self.clock = clock
         log = PacedLog(logger) { clock.monotonic }
         meterClock = MeterClock(zone: meter.timeZone)
@@ -173,8 +175,10 @@ actor MeterPipeline {
             stateEpoch = reading.epoch
         }
         totals = validator.state.totals
-        if state.merge(reading, now: clock.monotonic) { stateSeq = seq }
-        announceState()
+        let isGood = state.merge(reading, now: clock.monotonic)
+        if isGood { stateSeq = seq }
+        guard let shown = announceState(), isGood else { return }
+        discovery?.observe(meter.id, shown.state, registerTotals: shown.registerTotals, at: clock.monotonic)
     }
 
     /// What is wrong with whole readings; single values are told in the reading itself.
@@ -373,6 +377,7 @@ actor MeterPipeline {
         fingerprint = await memory[Self.fingerprintKey] ?? fingerprint
         anomalies?.restore(await memory[AnomalyDesk.stateKey])
         summaries?.restore(await memory[SummaryDesk.stateKey])
+        await discovery?.restore(meter.id)
     }
 
     // MARK: What people say
@@ -444,14 +449,18 @@ actor MeterPipeline {
         live.set(topics.availability(meter.id), availability.isOnline ? "online" : "offline")
     }
 
-    private func announceState() {
+    /// - Returns: what is shown; nil before the first good reading.
+    @discardableResult
+    private func announceState() -> (state: Reading, registerTotals: [RegisterTotal])? {
         let now = clock.monotonic
         staleRegisters = state.staleCount(now: now, fallback: availability.expected)
-        guard let reading = state.reading(now: now, fallback: availability.expected) else { return }
+        guard let reading = state.reading(now: now, fallback: availability.expected) else { return nil }
+        let registerTotals = totals.applied(to: reading.registers, keys: reading.registerKeys)
         let payload = ReadingPayload.state(
-            reading, totals: totals.applied(to: reading.values), node: node, meter: meter.id, stream: journal.stream,
-            seq: stateSeq)
+            reading, totals: totals.applied(to: reading.values),
+            registerTotals: registerTotals, node: node, meter: meter.id, stream: journal.stream, seq: stateSeq)
         live.set(topics.state(meter.id), payload)
+        return (reading, registerTotals)
     }
 }
 
@@ -478,6 +487,7 @@ struct MeterFigures: Sendable {
     var unjournaled: Int64 = 0
     /// By error code.
     var rejected: [String: Int64] = [:]
+    var quality = LinkQuality()
     /// Bytes that belonged to no message.
     var noise: Int64 = 0
     var lastReading: Timestamp?

@@ -33,7 +33,7 @@ struct MeterReader: Sendable {
 
     private var pipeline: MeterPipeline { intake.main }
     private var meter: Meter { pipeline.meter }
-    private var isPolled: Bool { meterProtocol.isPolled(meter.settings) }
+    var isPolled: Bool { meterProtocol.isPolled(meter.settings) }
 
     /// Asks the meter at once, beside its schedule.
     ///

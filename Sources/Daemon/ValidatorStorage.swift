@@ -13,6 +13,8 @@ private struct StoredState: Codable {
     var invocationCounters: [String: ValidatorState.InvocationCounter]
     /// By the number of the field.
     var totals: [String: StoredTotal]?
+    /// By OBIS code.
+    var registerTotals: [String: StoredTotal]?
 }
 
 private struct StoredNewcomer: Codable {
@@ -58,15 +60,21 @@ extension ValidatorState {
             }
             totals.entries[field] = entry
         }
+        for (code, total) in stored.registerTotals ?? [:] {
+            guard let code = ObisCode(code), let entry = Totals.Entry(total) else { continue }
+            totals.registers[code] = entry
+        }
     }
 
     var stored: [UInt8] {
         let counters = counters.map { ($0.key.description, StoredCounter($0.value)) }
-        let totals = totals.entries.map { ("\($0.key.rawValue)", StoredTotal($0.value)) }
+        let fields = totals.entries.map { ("\($0.key.rawValue)", StoredTotal($0.value)) }
+        let registers = totals.registers.map { ($0.key.description, StoredTotal($0.value)) }
         let stored = StoredState(
             epoch: epoch, serial: serial, devices: devices, newcomers: newcomers.mapValues(StoredNewcomer.init),
             counters: Dictionary(counters) { first, _ in first }, invocationCounters: invocationCounters,
-            totals: Dictionary(totals) { first, _ in first })
+            totals: Dictionary(fields) { first, _ in first },
+            registerTotals: Dictionary(registers) { first, _ in first })
         return (try? JSONEncoder().encode(stored)).map { [UInt8]($0) } ?? []
     }
 }

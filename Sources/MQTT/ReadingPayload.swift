@@ -19,9 +19,12 @@ public enum ReadingPayload {
 
     /// The merged state, with energies that go on when the meter is exchanged.
     ///
-    /// - Parameter seq: of the newest reading in it; nil where that one could not be journaled.
+    /// - Parameters:
+    ///   - registerTotals: of the counters that have no field.
+    ///   - seq: of the newest reading in it; nil where that one could not be journaled.
     public static func state(
-        _ state: Reading, totals: NamedValues, node: String, meter: String, stream: String?, seq: Int64?
+        _ state: Reading, totals: NamedValues, registerTotals: [RegisterTotal] = [], node: String, meter: String,
+        stream: String?, seq: Int64?
     ) -> [UInt8] {
         var json = JSONWriter(capacity: 2048)
         json.object { json in
@@ -32,6 +35,14 @@ public enum ReadingPayload {
             json.member("totals") { json in
                 for field in NamedField.totals(of: state.device.medium) {
                     json.member(field.key, totals[field])
+                }
+            }
+            json.member("register_totals") { json in
+                for total in registerTotals {
+                    json.member(total.key) { json in
+                        json.member("value", total.value)
+                        json.member("unit", total.unit?.symbol)
+                    }
                 }
             }
         }

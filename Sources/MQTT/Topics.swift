@@ -14,6 +14,8 @@ public struct Topics: Sendable, Hashable {
     public func availability(_ meter: String) -> String { "\(root)/\(meter)/availability" }
     public func anomaly(_ meter: String) -> String { "\(root)/\(meter)/anomaly" }
     public func problem(_ meter: String, _ type: String) -> String { "\(root)/\(meter)/problem/\(type)" }
+    /// What the topics of all problems of a meter begin with.
+    public func problems(_ meter: String) -> String { "\(root)/\(meter)/problem" }
     public func summary(_ meter: String, _ period: String) -> String { "\(root)/\(meter)/summary/\(period)" }
     public func command(_ meter: String) -> String { "\(root)/\(meter)/command" }
     public func commandResult(_ meter: String) -> String { "\(root)/\(meter)/command/result" }

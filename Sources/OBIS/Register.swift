@@ -58,6 +58,20 @@ public struct Register: Hashable, Sendable {
     public var code: String? { printedCode ?? obis?.description }
 }
 
+/// A counter that goes on when the meter is exchanged, by the key of its register.
+public struct RegisterTotal: Hashable, Sendable {
+    public let key: String
+    /// Nil where it is not known at present.
+    public let value: FixedDecimal?
+    public let unit: Unit?
+
+    public init(key: String, value: FixedDecimal?, unit: Unit?) {
+        self.key = key
+        self.value = value
+        self.unit = unit
+    }
+}
+
 extension Register {
     /// Gives a number as sent the scale and the unit that the wire carries for it. What is no number gets the unit.
     ///

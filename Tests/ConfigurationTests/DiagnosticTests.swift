@@ -103,6 +103,8 @@ struct DiagnosticTests {
             Refusal("broker: {tls: {ca_file: ca.crt}}", "1:25", "broker.tls.ca_file", "no such file"),
             Refusal("broker: {tls: {cert_file: known}}", "1:15", "broker.tls", "belong together"),
             Refusal("home_assistant: {discovery: devise}", "1:29", "home_assistant.discovery", "did you mean device?"),
+            Refusal("home_assistant: {prefix: obisd}", "1:17", "home_assistant", "its prefix is the base topic"),
+            Refusal("broker: {base_topic: homeassistant}", "1:9", "broker", "its prefix is the base topic"),
             Refusal("home_assistant: {prefix: +}", "1:26", "home_assistant.prefix", "cannot begin a topic"),
             Refusal("metrics: {}", "1:10", "metrics", "`file` is missing", ".prom"),
             Refusal("metrics: {file: /run/obisd.txt}", "1:17", "metrics.file", "node_exporter", "ends with .prom"),

@@ -147,4 +147,49 @@ struct LiveBoardTests {
         }
         #expect(broker == wanted)
     }
+
+    @Test("what follows goes out behind everything that waits, once the broker has what it follows")
+    func following() {
+        var board = LiveBoard()
+        board.set("old", [0x31], following: [])
+        board.set("new", [0x32])
+        #expect(board.holds("new", [0x32]) && !board.holds("old", [0x31]) && board.isWaiting("old"))
+        board.connected()
+        #expect(next(&board) == "old=1")
+        board.completed("old", succeeded: false)
+        board.retry()
+        #expect(all(&board) == ["new=2", "old=1"])
+        board.completed("old", succeeded: true)
+        #expect(next(&board) == "old=")
+        board.completed("old", succeeded: true)
+        #expect(!board.isWaiting("old"))
+    }
+
+    @Test("a topic that is set again forgets what was to follow")
+    func overtaken() {
+        var board = LiveBoard()
+        board.connected()
+        board.set("old", [0x31], following: [])
+        #expect(next(&board) == "old=1")
+        board.set("old", [0x33])
+        board.completed("old", succeeded: true)
+        #expect(next(&board) == "old=3")
+        board.completed("old", succeeded: true)
+        #expect(next(&board) == nil && board.isWaiting("old"))
+    }
+
+    @Test("everything is sent again for a subscriber that has lost what it knew, what is under way once more")
+    func again() {
+        var board = LiveBoard()
+        board.connected()
+        board.set("a", [0x31])
+        board.set("b", [0x32])
+        #expect(next(&board) == "a=1")
+        board.completed("a", succeeded: true)
+        #expect(next(&board) == "b=2")
+        board.sendAgain()
+        #expect(all(&board) == ["a=1"])
+        board.completed("b", succeeded: true)
+        #expect(next(&board) == "b=2")
+    }
 }

@@ -53,6 +53,7 @@ struct ValidatorStorageTests {
             value: 100, seen: arrival, before: arrival, doubted: 2, contender: FixedDecimal(55, exponent: -1))
         state.totals.entries[.activeImport] = .init(counter: 5, offset: FixedDecimal(1_234_567, exponent: -3))
         state.totals.entries[.volume] = .init(counter: 7, isExchanged: true)
+        state.totals.registers[ObisCode(1, 1, 1, 8, 1)] = .init(counter: 9, offset: 8, isExchanged: true)
         #expect(ValidatorState(stored: state.stored) == state)
     }
 

@@ -136,8 +136,21 @@ struct PayloadTests {
         #expect(
             state == fixed.dropLast() + """
                 ,"totals":{"active_import":1234.567,"active_export":89.012,"reactive_import":null,\
-                "reactive_export":null}}
+                "reactive_export":null},"register_totals":{}}
                 """)
+        let tariffs = [
+            RegisterTotal(key: "1-1:1.8.1*255", value: FixedDecimal("12.30"), unit: .kilowattHour),
+            RegisterTotal(key: "1-1:1.8.2*255", value: nil, unit: nil),
+        ]
+        let shown = ReadingPayload.state(
+            reading, totals: reading.values, registerTotals: tariffs, node: "cellar", meter: "main", stream: "7f3a",
+            seq: 9)
+        #expect(
+            text(shown).hasSuffix(
+                """
+                ,"register_totals":{"1-1:1.8.1*255":{"value":12.30,"unit":"kWh"},\
+                "1-1:1.8.2*255":{"value":null,"unit":null}}}
+                """))
         let unjournaled = ReadingPayload.state(
             reading, totals: NamedValues(), node: "cellar", meter: "main", stream: "7f3a", seq: nil)
         #expect(text(unjournaled).contains("\"seq\":null,"))

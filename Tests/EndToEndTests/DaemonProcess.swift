@@ -21,11 +21,13 @@ final class DaemonProcess {
     ///
     /// - Parameter more: other keys, on lines of their own.
     func configure(
-        brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "", more: String = ""
+        brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "", homeAssistant: String = "{}",
+        more: String = ""
     ) throws {
         let text = """
             node: e2e
             broker: {host: 127.0.0.1, port: \(brokerPort)\(broker.isEmpty ? "" : ", \(broker)")}
+            home_assistant: \(homeAssistant)
             journal: {path: journal.db}
             \(more)
             buses: [\(buses.map { "{\($0)}" }.joined(separator: ", "))]

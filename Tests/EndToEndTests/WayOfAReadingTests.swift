@@ -167,7 +167,7 @@ struct WayOfAReadingTests {
             $0.last("obisd/e2e/main/state")?.json?["powers"]?["active"]?.digits == power
         }
         let state = try #require(subscriber.last("obisd/e2e/main/state")?.json)
-        #expect(state.keys == Self.keys + ["totals"])
+        #expect(state.keys == Self.keys + ["totals", "register_totals"])
         #expect(state["totals"] == state["energies"])
         #expect(subscriber.last("obisd/e2e/main/availability")?.payload == "online")
         #expect(subscriber.last("obisd/e2e/optical/availability")?.payload == "online")

@@ -32,7 +32,7 @@ audit_constructs() {
 layers=(
     "OBIS Wire LogMessages CLinux CMosquitto"
     "IEC62056 COSEM MBus SML"
-    "Metering Transport Rules Journal MQTT"
+    "Metering Transport Rules Journal MQTT Discovery"
     "Configuration MeterSimulator Redaction"
     "Daemon"
     "obisd"
@@ -49,6 +49,7 @@ declare -A pure=(
     [Metering]="OBIS Wire IEC62056 COSEM MBus SML Crypto CryptoExtras"
     [Rules]="OBIS"
     [Redaction]="OBIS Wire Metering Transport Crypto Yams"
+    [Discovery]="OBIS"
 )
 
 audit_dependencies() {

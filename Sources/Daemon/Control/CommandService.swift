@@ -14,6 +14,8 @@ struct CommandService: Service {
     let topics: Topics
     let gate: CommandGate
     let fleet: Fleet
+    /// Hears what is no command.
+    let discovery: DiscoveryDesk?
     let clock: any HostClock
     let log: PacedLog
 
@@ -24,6 +26,7 @@ struct CommandService: Service {
         await cancelWhenGracefulShutdown {
             var desk = CommandLedger()
             for await message in client.messages {
+                if discovery?.hear(message) == true { continue }
                 guard gate.isOpen, let meter = topics.meter(ofCommand: message.topic) else { continue }
                 let command = desk.admit(message, now: clock.now)
                 answer(command, of: meter, await result(of: command, meter))

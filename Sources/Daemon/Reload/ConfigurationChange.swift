@@ -7,6 +7,8 @@ struct ConfigurationChange: Equatable {
     let hasOtherDrainRate: Bool
     let hasOtherCommands: Bool
     let hasOtherMetrics: Bool
+    /// What Home Assistant is told, or whether it may have meters read.
+    let hasOtherDiscovery: Bool
     /// Keys whose new values count from the next start on.
     let needsRestart: [String]
 
@@ -15,6 +17,7 @@ struct ConfigurationChange: Equatable {
         hasOtherDrainRate = old.broker.drainRate != new.broker.drainRate
         hasOtherCommands = old.broker.acceptsCommands != new.broker.acceptsCommands
         hasOtherMetrics = old.metrics != new.metrics
+        hasOtherDiscovery = hasOtherCommands || old.homeAssistant != new.homeAssistant
         var keys: [String] = []
         if old.node != new.node { keys.append("node") }
         if old.broker.baseTopic != new.broker.baseTopic { keys.append("broker.base_topic") }

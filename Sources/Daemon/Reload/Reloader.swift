@@ -56,6 +56,9 @@ struct Reloader: Service {
         if change.hasOtherDrainRate { backbone.publisher.change(drainRate: next.broker.drainRate) }
         if change.hasOtherCommands { commands.set(next.broker.acceptsCommands) }
         if change.hasOtherMetrics { metrics.change(to: next.metrics) }
+        if change.hasOtherDiscovery {
+            backbone.discovery?.change(to: next.homeAssistant, acceptsCommands: next.broker.acceptsCommands)
+        }
         let outcome = await fleet.change(to: next.meters)
         logger.notice(.configurationReloaded, "\(summary(outcome, change))")
         return next

@@ -24,24 +24,79 @@ public struct Totals: Sendable, Hashable {
 
     /// By field, in its unit.
     public var entries: [NamedField: Entry] = [:]
+    /// Counters that have no field: by tariff, by phase, apparent energy. In kWh, kvarh, kVAh, m3 or GJ.
+    public var registers: [ObisCode: Entry] = [:]
     /// What each total begins with beside its counter, in the unit of its field, as the operator states it.
     public var starts: [NamedField: FixedDecimal] = [:]
 
     public init() {}
 
     static let fields = NamedField.totals(of: .electricity) + NamedField.totals(of: .heat)
+    /// More counters than any meter has beside its fields.
+    static let rememberedRegisters = 64
 
     /// The next values are those of another meter.
     mutating func beginEpoch() {
         for field in entries.keys { entries[field]?.isExchanged = true }
+        for code in registers.keys { registers[code]?.isExchanged = true }
     }
 
     /// Takes over the good counters of a reading.
     mutating func observe(_ values: NamedValues, rollOvers: [RollOver]) {
         for field in Self.fields {
             guard let value = values[field] else { continue }
-            entries[field] = entries[field]?.followed(by: value, of: field, rollOvers) ?? Entry(counter: value)
+            entries[field] = entries[field]?.followed(by: value, field.unit, rollOvers) ?? Entry(counter: value)
         }
+    }
+
+    /// Takes over the good counters of a reading that have no field.
+    ///
+    /// - Parameter isGood: by position.
+    mutating func observe(_ registers: [Register], rollOvers: [RollOver], isGood: (Int) -> Bool) {
+        for (index, code, counter, unit) in Self.counters(in: registers) where isGood(index) {
+            if let entry = self.registers[code] {
+                self.registers[code] = entry.followed(by: counter, unit, rollOvers)
+            } else if self.registers.count < Self.rememberedRegisters {
+                self.registers[code] = Entry(counter: counter)
+            }
+        }
+    }
+
+    /// The totals of the counters that have no field, in the units that the registers have; one that is not known at
+    /// present has no value.
+    public func applied(to registers: [Register], keys: [String]) -> [RegisterTotal] {
+        var totals: [RegisterTotal] = []
+        for (index, code, counter, base) in Self.counters(in: registers) {
+            guard let entry = self.registers[code], let unit = registers[index].unit else { continue }
+            let total = (entry.counter > counter ? entry.counter : counter).adding(entry.offset)
+            totals.append(
+                RegisterTotal(key: keys[index], value: total.flatMap { base.convert($0, to: unit) }, unit: unit))
+        }
+        for (register, key) in zip(registers, keys) where register.value == .unavailable {
+            guard let code = register.obis, self.registers[code] != nil else { continue }
+            totals.append(RegisterTotal(key: key, value: nil, unit: register.unit))
+        }
+        return totals
+    }
+
+    /// Where the counters that have no field stand; of a code that is repeated, the first.
+    private static func counters(
+        in registers: [Register]
+    ) -> [(index: Int, code: ObisCode, value: FixedDecimal, unit: Unit)] {
+        var known: Set<ObisCode> = []
+        var fields: Set<ObisCode.Quantity> = []
+        var found: [(Int, ObisCode, FixedDecimal, Unit)] = []
+        for (index, register) in registers.enumerated() {
+            guard let code = register.obis, code.a <= 1, code.isRisingCounter, let number = register.value.number,
+                let (value, unit) = register.totalValue(number)
+            else { continue }
+            // The first total of each direction is a field.
+            if code.a == 1, code.c <= 4, code.e == 0 || code.e == 255, fields.insert(code.quantity).inserted {
+                continue
+            }
+            if known.insert(code).inserted { found.append((index, code, value, unit)) }
+        }
+        return found
     }
 
     /// The totals of the meter's counters: of those that `values` has, in the units of their fields.
@@ -58,20 +113,28 @@ public struct Totals: Sendable, Hashable {
     }
 }
 
+extension Register {
+    /// In the unit in which its total is kept; nil where the unit is unknown.
+    fileprivate func totalValue(_ number: FixedDecimal) -> (number: FixedDecimal, unit: Unit)? {
+        let units: [Unit] = [.kilowattHour, .kilovarHour, .kilovoltAmpereHour, .cubicMetre, .gigajoule]
+        return units.lazy.compactMap { kept in self.unit?.convert(number, to: kept).map { ($0, kept) } }.first
+    }
+}
+
 extension Totals.Entry {
     /// - Returns: unchanged where numbers do not fit.
-    fileprivate func followed(by value: FixedDecimal, of field: NamedField, _ rollOvers: [RollOver]) -> Self {
+    fileprivate func followed(by value: FixedDecimal, _ unit: Unit?, _ rollOvers: [RollOver]) -> Self {
         guard let fall = counter.subtracting(value) else { return self }
         if !isExchanged, !fall.isNegative, fall < value.step { return self }
         guard isExchanged || !fall.isNegative else { return Self(counter: value, offset: offset) }
-        let step = isExchanged ? fall : capacity(for: fall, of: field, rollOvers) ?? fall
+        let step = isExchanged ? fall : capacity(for: fall, unit, rollOvers) ?? fall
         return Self(counter: value, offset: offset.adding(step) ?? offset)
     }
 
     /// The digits that ended, where that explains how far the counter fell.
-    private func capacity(for fall: FixedDecimal, of field: NamedField, _ rollOvers: [RollOver]) -> FixedDecimal? {
+    private func capacity(for fall: FixedDecimal, _ unit: Unit?, _ rollOvers: [RollOver]) -> FixedDecimal? {
         rollOvers.lazy.compactMap { rollOver in
-            field.unit.flatMap { rollOver.unit?.convert(rollOver.capacity, to: $0) }
+            unit.flatMap { rollOver.unit?.convert(rollOver.capacity, to: $0) }
         }.first { $0 >= fall && $0.double < fall.double * 1.1 }
     }
 }

@@ -83,6 +83,9 @@ public struct Validator: Sendable {
             reading.issues.append(issue)
         }
         state.totals.observe(reading.values, rollOvers: rollOvers)
+        let keys = reading.registerKeys
+        let unusable = Set(reading.issues.filter { $0.level == .error }.map(\.register))
+        state.totals.observe(reading.registers, rollOvers: rollOvers) { !unusable.contains(keys[$0]) }
     }
 
     /// What was known before a restart is read later than the first telegrams came: it goes on, with the message counters

@@ -221,4 +221,27 @@ struct TotalsTests {
             _ = bench.total(reading)
         }
     }
+
+    @Test("counters by tariff go on as well, in the unit of their register; the total itself is not counted twice")
+    func tariffs() {
+        var bench = MeterBench()
+        func totals(_ kilowattHours: String, id: String) -> [String] {
+            let telegram = telegram(
+                register("1-0:1.8.0", "900", .wattHour), register("1-0:1.8.1", kilowattHours, .kilowattHour),
+                id: id)
+            let reading = bench.read(telegram)
+            return bench.validator.state.totals.applied(to: reading.registers, keys: reading.registerKeys).map {
+                "\($0.key) \($0.value?.description ?? "-") \($0.unit?.symbol ?? "-")"
+            }
+        }
+        #expect(totals("100.50", id: "1") == ["1-0:1.8.1*255 100.50 kWh"])
+        #expect(totals("101.50", id: "1") == ["1-0:1.8.1*255 101.50 kWh"])
+        bench.validator.replaced()
+        #expect(totals("7.25", id: "2") == ["1-0:1.8.1*255 101.50 kWh"])
+        #expect(totals("8.00", id: "2") == ["1-0:1.8.1*255 102.25 kWh"])
+        let unknown = Register(obis: ObisCode("1-0:1.8.1"), value: .unavailable)
+        #expect(
+            bench.validator.state.totals.applied(to: [unknown], keys: ["k"])
+                == [RegisterTotal(key: "k", value: nil, unit: nil)])
+    }
 }
