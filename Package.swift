@@ -99,7 +99,7 @@ let package = Package(
             dependencies: [
                 "OBIS", "Wire", "IEC62056", "MBus", "Metering", "Configuration", "Transport", "Rules", "Journal",
                 "MQTT",
-                "MeterSimulator",
+                "MeterSimulator", "Redaction",
                 "Daemon", arguments, log, lifecycle, unixSignals,
             ],
             swiftSettings: strict),

@@ -79,7 +79,7 @@ extension ConfigurationReading {
         do {
             try loader.files.check(path)
         } catch {
-            value.fail(error.sentence, remedy: "a relative path is looked up beside the file in which it stands")
+            tellMissing(error, value, remedy: "a relative path is looked up beside the file in which it stands")
         }
         return path
     }

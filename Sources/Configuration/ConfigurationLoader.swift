@@ -8,19 +8,27 @@ public struct ConfigurationLoader: Sendable {
     public var files: any ConfigurationFiles
     /// Where systemd has put the credentials of the service; nil outside of the service.
     public var credentialsDirectory: String?
-    /// Whether a credential that cannot be had is an error. A check by hand, outside of the service, warns.
-    public var requiresCredentials: Bool
+    /// Which secrets must be there.
+    public enum Secrets: Sendable {
+        case all
+        /// Credentials of the service are only warned of: by hand there are none.
+        case allButCredentials
+        /// All are only warned of: nothing is opened with them.
+        case none
+    }
+
+    public var secrets: Secrets
 
     /// - Parameter credentialsDirectory: by default what the environment says.
     public init(
         protocols: [MeterProtocol], files: any ConfigurationFiles = SystemFiles(),
         credentialsDirectory: String? = ProcessInfo.processInfo.environment["CREDENTIALS_DIRECTORY"],
-        requiresCredentials: Bool = true
+        secrets: Secrets = .all
     ) {
         self.protocols = protocols
         self.files = files
         self.credentialsDirectory = credentialsDirectory
-        self.requiresCredentials = requiresCredentials
+        self.secrets = secrets
     }
 
     /// - Throws: every problem that was found, not only the first.

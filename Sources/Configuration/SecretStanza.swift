@@ -72,7 +72,7 @@ extension ConfigurationReading {
         guard let folder = loader.credentialsDirectory, !folder.isEmpty else {
             let message = "credentials exist only within the service, $CREDENTIALS_DIRECTORY is not set"
             let remedy = "start obisd by systemd with LoadCredential=, or write `\(name)_file:`"
-            if loader.requiresCredentials {
+            if loader.secrets == .all {
                 value.fail(message, remedy: remedy)
             } else {
                 value.warn(message, remedy: remedy)
@@ -110,7 +110,16 @@ extension ConfigurationReading {
             case .notPermitted: "give it to the group of obisd: chgrp obisd <path> && chmod 640 <path>"
             default: "write the path of a small text file"
             }
-        value.fail(problem.sentence, remedy: remedy)
+        tellMissing(problem, value, remedy: remedy)
+    }
+
+    /// A file without which no connection can be made.
+    func tellMissing(_ problem: FileProblem, _ value: Value, remedy: String) {
+        if loader.secrets == .none {
+            value.warn(problem.sentence, remedy: remedy)
+        } else {
+            value.fail(problem.sentence, remedy: remedy)
+        }
     }
 
     private func warnOfMode(_ value: Value) {

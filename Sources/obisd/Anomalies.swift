@@ -184,7 +184,7 @@ private struct AnomalyList {
 
     init(_ options: ConfigurationOptions, _ path: String?) throws {
         do {
-            let reader = try JournalReader(path: try path ?? options.load(isService: false).journal.path)
+            let reader = try JournalReader(path: try path ?? options.load().journal.path)
             var found: [KnownAnomaly] = []
             var number: Int64 = 0
             while case let page = try reader.events("anomaly", after: number, limit: 1000), let last = page.last {

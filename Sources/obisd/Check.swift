@@ -15,7 +15,7 @@ struct Check: AsyncParsableCommand {
     var explain = false
 
     func run() async throws {
-        let loaded = try options.load(isService: false)
+        let loaded = try options.load()
         let meters = loaded.meters.filter(\.isEnabled)
         let installation = Installation(configuration: loaded)
         try report(installation.ports() + installation.folders())

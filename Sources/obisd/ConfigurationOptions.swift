@@ -14,9 +14,8 @@ struct ConfigurationOptions: ParsableArguments {
 
     /// Loads it, or says on standard error what is wrong and ends with exit code 78.
     ///
-    /// - Parameter isService: whether secrets of the service must be at hand.
-    func load(isService: Bool) throws -> Configuration {
-        let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, requiresCredentials: isService)
+    func load(_ secrets: ConfigurationLoader.Secrets = .allButCredentials) throws -> Configuration {
+        let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, secrets: secrets)
         do {
             let configuration = try loader.load(path: config)
             for warning in configuration.warnings { Output.note("\(warning.place): warning: \(warning.text)") }

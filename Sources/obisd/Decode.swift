@@ -69,7 +69,7 @@ struct Decode: ParsableCommand {
 
     private func loadProfile() throws -> Profile? {
         guard let profile else { return nil }
-        let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, requiresCredentials: false)
+        let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, secrets: .allButCredentials)
         let profiles = try config.map { Array(try loader.load(path: $0).profiles.values) } ?? ShippedProfiles.all
         guard let found = profiles.first(where: { $0.name == profile }) else {
             throw ValidationError(

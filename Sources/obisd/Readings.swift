@@ -40,7 +40,7 @@ struct Readings: ParsableCommand {
 
     func run() throws {
         do {
-            let reader = try JournalReader(path: try journal ?? options.load(isService: false).journal.path)
+            let reader = try JournalReader(path: try journal ?? options.load().journal.path)
             try refuseUnknownMeters(reader)
             if format == .table || format == .csv { Output.line(ReadingRow.header(format)) }
             var position: Int64 = 0
@@ -93,7 +93,7 @@ struct Backup: ParsableCommand {
 
     func run() throws {
         do {
-            try JournalReader(path: try journal ?? options.load(isService: false).journal.path).backup(to: file)
+            try JournalReader(path: try journal ?? options.load().journal.path).backup(to: file)
         } catch let error as JournalError {
             Output.note(error.message)
             throw error.code == .access ? Exit.noInput : Exit.inputOutput

@@ -36,7 +36,7 @@ struct Replay: AsyncParsableCommand {
     var file: String
 
     func run() async throws {
-        let loaded = try options.load(isService: !dryRun)
+        let loaded = try options.load(dryRun ? .none : .all)
         let meter = try meter(of: loaded)
         let capture = try capture()
         let logger = Logger(label: "obisd") { _ in StandardErrorLog(level: .notice) }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Daemon
 import Foundation
 import Journal
@@ -32,7 +33,7 @@ struct Run: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let loaded = try options.load(isService: true)
+        let loaded = try options.load(.all)
         let logger = Logger.daemon(level: logLevel, journal: journalSocket)
         do {
             try await DaemonService(

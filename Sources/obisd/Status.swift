@@ -51,7 +51,7 @@ struct Status: AsyncParsableCommand {
     }
 
     private func watching() async throws {
-        let journal = try options.load(isService: false).journal.path
+        let journal = try options.load().journal.path
         let environment = ProcessInfo.processInfo.environment
         let form: StatusWatch.Form =
             switch format {
@@ -91,7 +91,7 @@ enum RunningDaemon {
     }
 
     static func ask(_ request: ControlRequest, _ options: ConfigurationOptions) throws -> Answer {
-        let journal = try options.load(isService: false).journal.path
+        let journal = try options.load().journal.path
         do throws(Silence) {
             return try answer(to: request, journal: journal)
         } catch {

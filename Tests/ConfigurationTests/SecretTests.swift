@@ -76,10 +76,28 @@ struct SecretTests {
     @Test("a check outside of the service only warns of credentials")
     func checkedByHand() throws {
         var loader = loader()
-        loader.requiresCredentials = false
+        loader.secrets = .allButCredentials
         let configuration = try loader.load(text: meter("encryption_key_credential: main"), file: "obisd.yaml")
         #expect(configuration.warnings.map(\.key) == ["meters[0].encryption_key_credential"])
         #expect(configuration.meters.count == 1)
+    }
+
+    @Test("where nothing is opened with them, secrets that are not there are warned of")
+    func unneeded() throws {
+        var loader = loader(FakeFiles(texts: [:]))
+        let text =
+            "broker: {username: u, password_file: p, tls: {cert_file: c, key_file: c}}\n"
+            + meter("encryption_key_file: k")
+        #expect(throws: ConfigurationError.self) { try loader.load(text: text, file: "obisd.yaml") }
+        loader.secrets = .none
+        let configuration = try loader.load(text: text, file: "obisd.yaml")
+        #expect(
+            configuration.warnings.map(\.key)
+                == [
+                    "broker.password_file", "broker.tls.cert_file", "broker.tls.key_file",
+                    "meters[0].encryption_key_file",
+                ])
+        #expect(configuration.meters.first?.settings.encryptionKey == nil)
     }
 
     @Test("a file that every user may read is a warning")

@@ -153,12 +153,14 @@ private final class House {
             ["readings", "--format", "json"] + configuration, ["anomalies", "list"] + configuration,
             ["check", "--config", bad.path], ["doctor"] + configuration, ["doctor", "--config", bad.path],
             ["capture", "good"] + configuration, ["capture", "p1"] + configuration,
+            ["doctor", "--bundle", open.appendingPathComponent("bundle.tar.gz").path] + configuration,
         ]
         for (number, arguments) in commands.enumerated() {
             let outcome = try await Program.run(arguments)
             #expect(!(outcome.output + outcome.error).isEmpty, "\(arguments)")
             try Data((outcome.output + outcome.error).utf8).write(to: open.appendingPathComponent("answer-\(number)"))
         }
+        #expect(try ChildProcess.run("tar", ["-xzf", open.path + "/bundle.tar.gz", "-C", open.path]) == 0)
     }
 
     private static func certificate(_ name: String, in folder: URL) throws {
@@ -223,6 +225,7 @@ private struct Canary {
         var result: [String: [String]] = [:]
         let paths = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
         #expect(paths.contains("journal.db") && paths.contains("log") && paths.contains("captures/p1.capture"))
+        #expect(paths.contains("obisd-bundle/captures/good.capture"))
         for path in paths {
             guard let data = FileManager.default.contents(atPath: folder.path + "/" + path) else { continue }
             let names = found(canaries, in: data)

@@ -17,7 +17,7 @@ struct Examination {
     static func make(_ path: String) async -> Examination {
         let clock = SystemClock()
         let head = "obisd \(DaemonService.version), \(Surroundings.system), \(clock.now)"
-        let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, requiresCredentials: false)
+        let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, secrets: .allButCredentials)
         do throws(ConfigurationError) {
             return await Round(path: path, loaded: try loader.load(path: path), clock: clock).examination(head)
         } catch {
