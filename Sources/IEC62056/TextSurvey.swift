@@ -95,6 +95,7 @@ private struct SurveyedText {
         var isContinued = false
         for line in lines() {
             var start = line.lowerBound
+            if !isContinued, !characters[line].contains(UInt8(ascii: "(")) { noteLooseText(line) }
             if isContinued {
                 let end = endOfValue(from: start, in: line)
                 noteValue(start..<end, of: address)
@@ -109,6 +110,15 @@ private struct SurveyedText {
                 isContinued = dialect == .p1 && end == line.upperBound && isHexadecimal((opening + 1)..<end)
                 start = min(end + 1, line.upperBound)
             }
+        }
+    }
+
+    /// A line that lost its parenthesis has no value, and may hold a number all the same. An identification line stays.
+    private mutating func noteLooseText(_ line: Range<Int>) {
+        guard characters[line.lowerBound] != UInt8(ascii: "/") else { return }
+        for part in characters[line].split(whereSeparator: { !$0.isDigit && !$0.isLetter })
+        where NumberLike.isCertain(part, isNameRead: true) {
+            survey.identities.append(FrameSurvey.Identity(places(part.startIndex..<part.endIndex), as: .text))
         }
     }
 
