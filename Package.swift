@@ -137,8 +137,7 @@ let package = Package(
         .testTarget(
             name: "RedactionTests",
             dependencies: [
-                "Redaction", "COSEM", "Configuration", "IEC62056", "MBus", "Metering", "MeterSimulator", "OBIS", "Wire",
-                "Transport", "TestSupport",
+                "Redaction", "COSEM", "MBus", "Metering", "MeterSimulator", "OBIS", "Wire", "Transport", "TestSupport",
             ],
             swiftSettings: testing),
         .testTarget(

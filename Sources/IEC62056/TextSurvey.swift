@@ -24,6 +24,27 @@ public enum TextSurvey {
     }
 }
 
+/// Values that look like a device's number, under a name that says nothing: it may be damaged, and where no check protects a
+/// message, nobody would know.
+private enum NumberLike {
+    private static let digits = 6
+
+    /// No measured value has so many digits without a point and a unit, and none has a name that cannot be read.
+    static func isCertain(_ value: ArraySlice<UInt8>, isNameRead: Bool) -> Bool {
+        value.count >= (isNameRead ? 16 : 8) && looksLikeOne(value)
+    }
+
+    /// Shorter ones are times as well.
+    static func isSuspected(_ value: ArraySlice<UInt8>, isNameRead: Bool) -> Bool {
+        value.count >= (isNameRead ? 8 : digits) && looksLikeOne(value)
+    }
+
+    private static func looksLikeOne(_ value: ArraySlice<UInt8>) -> Bool {
+        value.allSatisfy { $0.isDigit || $0.isLetter || $0 == UInt8(ascii: "-") || $0 == 0x20 }
+            && value.count(where: \.isDigit) >= digits
+    }
+}
+
 private struct SurveyedText {
     private(set) var survey = FrameSurvey()
     private let bytes: [UInt8]
@@ -35,6 +56,7 @@ private struct SurveyedText {
     init(_ bytes: [UInt8]) {
         self.bytes = bytes
         characters = bytes.map(Parity.stripped)
+        survey.readsWhole = true
         hasParity = [Bool](repeating: false, count: bytes.count)
         for line in lines() where Self.carriesParity(bytes[line]) {
             for index in line { hasParity[index] = true }
@@ -73,6 +95,7 @@ private struct SurveyedText {
         var isContinued = false
         for line in lines() {
             var start = line.lowerBound
+            if !isContinued, !characters[line].contains(UInt8(ascii: "(")) { noteLooseText(line) }
             if isContinued {
                 let end = endOfValue(from: start, in: line)
                 noteValue(start..<end, of: address)
@@ -87,6 +110,15 @@ private struct SurveyedText {
                 isContinued = dialect == .p1 && end == line.upperBound && isHexadecimal((opening + 1)..<end)
                 start = min(end + 1, line.upperBound)
             }
+        }
+    }
+
+    /// A line that lost its parenthesis has no value, and may hold a number all the same. An identification line stays.
+    private mutating func noteLooseText(_ line: Range<Int>) {
+        guard characters[line.lowerBound] != UInt8(ascii: "/") else { return }
+        for part in characters[line].split(whereSeparator: { !$0.isDigit && !$0.isLetter })
+        where NumberLike.isCertain(part, isNameRead: true) {
+            survey.identities.append(FrameSurvey.Identity(places(part.startIndex..<part.endIndex), as: .text))
         }
     }
 
@@ -106,11 +138,18 @@ private struct SurveyedText {
 
     private mutating func noteValue(_ range: Range<Int>, of address: String) {
         let value = characters[range].trimmed
-        guard !value.isEmpty, Self.identifies(address, byCharacters: value.count) else { return }
+        guard !value.isEmpty else { return }
+        let code = ObisCode(address)
+        let isNamed = Self.identifies(address, byCharacters: value.count)
+        // Data of the maker have a name of their own, and more digits.
+        let isOfMaker = code.map { $0.c == 96 && $0.d == 50 } ?? false
+        let isCertain = isNamed || !isOfMaker && NumberLike.isCertain(value, isNameRead: code != nil)
+        guard isCertain || NumberLike.isSuspected(value, isNameRead: code != nil) else { return }
         let place = places(value.startIndex..<value.endIndex)
-        let isMessage = ObisCode(address).map { $0.c == 96 && $0.d == 13 } ?? false
-        let isHexadecimal = P1Text.decoded(Array(value), isMessage: isMessage) != nil
-        survey.identities.append(FrameSurvey.Identity(place, as: isHexadecimal ? .hexadecimalText : .text))
+        let isHexadecimal =
+            P1Text.decoded(Array(value), isMessage: code.map { $0.c == 96 && $0.d == 13 } ?? false) != nil
+        survey.identities.append(
+            FrameSurvey.Identity(place, as: isHexadecimal ? .hexadecimalText : .text, isSuspected: !isCertain))
     }
 
     /// `9.21` is the property number of heat meters (EN 1434-3).
@@ -199,7 +238,9 @@ private struct SurveyedText {
             case UInt8(ascii: "/"): start = index
             case Control.stx, Control.soh: start = nil
             case UInt8(ascii: "!"):
-                if let start { survey.whole.append(start..<(index + 1)) }
+                // An ETX belongs to a block whose beginning was lost.
+                let behind = characters[(index + 1)...].first { !$0.isLineEnd }
+                if let start, behind != Control.etx { survey.whole.append(start..<(index + 1)) }
                 start = nil
             default: break
             }

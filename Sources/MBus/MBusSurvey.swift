@@ -18,6 +18,7 @@ public enum MBusSurvey {
                 offset += 1
             }
         }
+        survey.noteTraces(in: bytes)
         return survey
     }
 
@@ -96,6 +97,51 @@ extension FrameSurvey {
             let isReversed = information & ControlInformation.mostSignificantFirst != 0
             identities.append(Identity(place, as: isReversed ? .digits : .reversedDigits))
         default: break
+        }
+    }
+
+    /// Headers and fabrication numbers outside of whole frames, where the beginning of a frame may be lost.
+    fileprivate mutating func noteTraces(in bytes: [UInt8]) {
+        var gap = 0
+        for frame in whole + [bytes.count..<bytes.count] {
+            if gap < frame.lowerBound { noteTraces(of: bytes, in: gap..<frame.lowerBound) }
+            gap = max(gap, frame.upperBound)
+        }
+    }
+
+    private mutating func noteTraces(of bytes: [UInt8], in gap: Range<Int>) {
+        for index in gap.dropFirst() {
+            let rest = bytes[index..<gap.upperBound].dropFirst()
+            switch bytes[index] {
+            // CI, eight digits, a maker.
+            case 0x72, 0x76:
+                let isMaker = rest.count >= 6 && Self.isMaker(Array(rest.dropFirst(Layout.identification).prefix(2)))
+                guard isMaker, rest.prefix(Layout.identification).allSatisfy(Self.isDigits) else { continue }
+                let place = BytePlaces((index + 1)..<(index + 1 + Layout.identification))
+                identities.append(Identity(place, as: bytes[index] == 0x72 ? .reversedDigits : .digits))
+            // DIF and VIF of a fabrication number.
+            case 0x78, 0x79:
+                guard let (count, form) = Self.traces[bytes[index - 1] & 0x0F] else { continue }
+                let place = BytePlaces((index + 1)..<min(index + 1 + count, gap.upperBound))
+                identities.append(Identity(place, as: form))
+            default: break
+            }
+        }
+    }
+
+    /// By the coding of the DIF.
+    private static let traces: [UInt8: (count: Int, form: Identity.Form)] = [
+        0x4: (4, .reversedNumber), 0x6: (6, .reversedNumber), 0x7: (8, .reversedNumber), 0xB: (3, .reversedDigits),
+        0xC: (4, .reversedDigits), 0xE: (6, .reversedDigits),
+    ]
+
+    private static func isDigits(_ byte: UInt8) -> Bool { byte >> 4 <= 9 && byte & 0x0F <= 9 }
+
+    /// In either order of the bytes.
+    private static func isMaker(_ bytes: [UInt8]) -> Bool {
+        guard bytes.count == 2 else { return false }
+        return [(bytes[0], bytes[1]), (bytes[1], bytes[0])].contains { low, high in
+            Manufacturer.letters(of: UInt16(high) << 8 | UInt16(low)) != nil
         }
     }
 

@@ -81,7 +81,7 @@ struct CapturedStream {
     /// What could not be read may hold an identity that nothing but its look tells.
     var identities: [FrameSurvey.Identity] {
         survey.identities.filter { identity in
-            guard identity.isSuspected, !hasFaults else { return true }
+            guard identity.isSuspected, !hasFaults || survey.readsWhole else { return true }
             return identity.place.ranges.contains { range in
                 range.clamped(to: bytes.indices).contains { !isWhole($0) }
             }

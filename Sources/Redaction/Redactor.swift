@@ -55,7 +55,9 @@ public struct Redactor: Sendable {
             let bytes = identity.place.bytes(in: stream.bytes)
             if let text = identity.form.text(of: bytes) { learn(text, keeps: identity.keeps) }
         }
-        for identifier in stream.identifiers {
+        // Short ones may be parts of long ones.
+        let identifiers = stream.identifiers.sorted { ($0.text.utf8.count, $0.text) < ($1.text.utf8.count, $1.text) }
+        for identifier in identifiers {
             learn(Array(identifier.text.utf8), isBinaryNumber: identifier.isBinaryNumber)
         }
     }

@@ -208,6 +208,9 @@ extension FrameSurvey {
                 if let (part, form, keeps) = ServerIDPattern.number(in: bytes, at: index + 1) {
                     identities.append(Identity(places[part], as: form, keeps: keeps))
                 }
+            case KeyPattern.head where KeyPattern.matches(bytes, at: index):
+                let start = index + KeyPattern.headLength
+                identities.append(Identity(places[start..<(start + KeyPattern.length)], as: .octets))
             case 0x77:
                 if let (part, form) = Self.identifyingValue(in: bytes, at: index) {
                     identities.append(Identity(places[part], as: form))
@@ -238,6 +241,17 @@ extension FrameSurvey {
     }
 
     private static func isText(_ octets: ArraySlice<UInt8>) -> Bool { octets.allSatisfy { (0x20...0x7E).contains($0) } }
+}
+
+/// The public key of a meter, and signatures that it makes: 48 octets.
+private enum KeyPattern {
+    static let head: UInt8 = 0x83
+    static let headLength = 2
+    static let length = 48
+
+    static func matches(_ bytes: [UInt8], at index: Int) -> Bool {
+        index + headLength + length <= bytes.count && bytes[index + 1] == 0x02
+    }
 }
 
 /// The ten octets of a server id, see `ServerID`.

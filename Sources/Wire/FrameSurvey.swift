@@ -142,6 +142,8 @@ public struct FrameSurvey: Sendable {
     public var readings: [BytePlaces] = []
     /// Frames that are whole and passed their check, or have none.
     public var whole: [Range<Int>] = []
+    /// Whether whole frames hide nothing, even where they could not be decoded: what is only suspected in them is none.
+    public var readsWhole = false
 
     public init() {}
 
@@ -152,6 +154,7 @@ public struct FrameSurvey: Sendable {
         contents += other.contents
         readings += other.readings
         whole += other.whole
+        readsWhole = readsWhole || other.readsWhole
     }
 
     /// Makes every check right again after bytes were replaced by as many others.

@@ -9,7 +9,7 @@ import Wire
 struct Recorded {
     let name: String
     let meterProtocol: MeterProtocol
-    let bytes: [UInt8]
+    var bytes: [UInt8]
 
     /// Good fixtures and, where they are at hand, recordings of real meters.
     static func all(_ meterProtocol: MeterProtocol) throws -> [Recorded] {
@@ -35,6 +35,20 @@ struct Recorded {
         return try folders.compactMap { Corpus($0) }.flatMap { try $0.cases() }.filter(\.isValid).map {
             Recorded(name: $0.name, meterProtocol: meterProtocol, bytes: $0.bytes)
         }
+    }
+
+    /// Every hundredth byte, or the beginning.
+    mutating func damage(_ kind: Int, _ random: inout SeededGenerator) {
+        for _ in 0..<max(1, bytes.count / 100) {
+            let index = Int.random(in: bytes.indices, using: &random)
+            switch kind {
+            case 0: bytes[index] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+            case 1: bytes.remove(at: index)
+            case 2: bytes.insert(0x55, at: index)
+            default: break
+            }
+        }
+        if kind > 2 { bytes.removeFirst(bytes.count / 3) }
     }
 
     /// Cut at random.
