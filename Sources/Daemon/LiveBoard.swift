@@ -100,7 +100,9 @@ struct LiveBoard {
     }
 
     /// Whether the broker is not known to have cleared a topic.
-    func isWaiting(_ topic: String) -> Bool { slots[topic] != nil }
+    func isWaiting(_ topic: String) -> Bool {
+        slots[topic].map { $0.payload.isEmpty || $0.following != nil } ?? false
+    }
 
     /// Sends everything again: a subscriber has lost what it knew.
     mutating func sendAgain() {

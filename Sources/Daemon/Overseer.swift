@@ -32,12 +32,14 @@ struct Overseer: Service {
                 let pipelines = await fleet.pipelines
                 for pipeline in pipelines { await pipeline.tick() }
                 let status = await status(pipelines)
-                if status != lastStatus { manager.status(status) }
+                // A meter that has come or gone is in `info` at once.
+                let isNews = status != lastStatus
+                if isNews { manager.status(status) }
                 lastStatus = status
                 let revision = await fleet.revision
                 let now = clock.monotonic
                 let error = journal.lastError
-                if error != lastError || revision != lastRevision
+                if error != lastError || revision != lastRevision || isNews
                     || lastInfo.map({ now - $0 >= Self.infoInterval }) ?? true
                 {
                     lastInfo = now

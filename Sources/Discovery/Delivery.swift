@@ -114,7 +114,7 @@ public struct Delivery: Sendable, Hashable, Codable {
         }
         var item = item
         item.decimals = min(max(item.decimals, known.decimals), Self.mostDecimals)
-        items[key] = item
+        if item != known { items[key] = item }
         return item.register != known.register || item.decimals != known.decimals
     }
 

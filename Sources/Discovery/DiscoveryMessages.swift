@@ -151,9 +151,10 @@ public struct Discoverer: Sendable, Hashable {
         "\(prefix)/device/obisd_\(node)/" + (meter.map { "\($0)/" } ?? "") + "config"
     }
 
-    /// Of the message of one entity. No key has a hyphen, so that no two entities share a topic.
+    /// Of the message of one entity. No key has a hyphen, so that no two entities share a topic; nor do the levels of one
+    /// make those of the other form, which Home Assistant would take for a conflict.
     public func topic(of key: String, _ platform: Entity.Platform, meter: String?) -> String {
-        "\(prefix)/\(platform.rawValue)/obisd_\(node)/" + (meter.map { "\($0)-" } ?? "") + "\(key)/config"
+        "\(prefix)/\(platform.rawValue)/obisd_\(node)" + (meter.map { "/\($0)-" } ?? "-") + "\(key)/config"
     }
 }
 

@@ -175,7 +175,7 @@ struct LiveBoardTests {
         board.completed("old", succeeded: true)
         #expect(next(&board) == "old=3")
         board.completed("old", succeeded: true)
-        #expect(next(&board) == nil && board.isWaiting("old"))
+        #expect(next(&board) == nil && !board.isWaiting("old"))
     }
 
     @Test("everything is sent again for a subscriber that has lost what it knew, what is under way once more")

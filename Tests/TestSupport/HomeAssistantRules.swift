@@ -158,14 +158,21 @@ public struct HomeAssistantRules {
 
     // MARK: Templates
 
-    /// The keys that a template walks along, where it is of the plain kind.
-    public static func path(of template: String) -> [String]? {
-        var keys: [String] = []
-        for part in template.split(separator: ".get('").dropFirst() {
-            guard let end = part.firstIndex(of: "'") else { return nil }
-            keys.append(String(part[..<end]))
+    /// The ways that a template walks along through the objects of its message, each as its keys.
+    public static func paths(of template: String) -> [[String]] {
+        let step = ".get('"
+        var paths: [[String]] = []
+        var rest = template[...]
+        var isGoingOn = false
+        while let start = rest.firstRange(of: step) {
+            isGoingOn = isGoingOn && start.lowerBound == rest.startIndex
+            rest = rest[start.upperBound...]
+            guard let end = rest.firstIndex(of: "'"), let close = rest[end...].firstIndex(of: ")") else { return paths }
+            let key = String(rest[..<end])
+            if isGoingOn { paths[paths.count - 1].append(key) } else { paths.append([key]) }
+            isGoingOn = true
+            rest = rest[rest.index(after: close)...]
         }
-        return keys.isEmpty || template.contains("|") && !template.hasPrefix("{{ (value_json|default({})).get(")
-            ? nil : keys
+        return paths
     }
 }

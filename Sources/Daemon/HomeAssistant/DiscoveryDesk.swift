@@ -165,11 +165,12 @@ final class DiscoveryDesk: Sendable {
     /// - Parameter now: monotonic.
     func observe(_ meter: String, _ reading: Reading, registerTotals: [RegisterTotal], at now: Duration) {
         state.withLock { state in
-            guard var entry = state.entries[meter] else { return }
-            let isChanged = entry.record.delivery.observe(reading, registerTotals: registerTotals, at: now)
-            let isDue = entry.lastKept.map { now - $0 >= Self.keepInterval } ?? true
-            if isDue { entry.lastKept = now }
-            state.entries[meter] = entry
+            // In its place: a copy for each reading would cost more than the rest.
+            let isChanged = state.entries[meter]?.record.delivery.observe(
+                reading, registerTotals: registerTotals, at: now)
+            guard let isChanged else { return }
+            let isDue = state.entries[meter]?.lastKept.map { now - $0 >= Self.keepInterval } ?? true
+            if isDue { state.entries[meter]?.lastKept = now }
             if isChanged { publish(meter, &state) } else if isDue { keep(meter, &state) }
         }
     }
