@@ -59,9 +59,10 @@ extension ConfigurationReading {
             value.fail("has no value", remedy: "write `tls: {}` for the certificate authorities of the system")
             return nil
         }
-        let keys = ["ca_file", "cert_file", "key_file", "key_credential"]
+        let keys = ["ca_file", "cert_file", "key_file", "key_credential", "psk_identity"] + Self.secretKeys("psk")
         guard let section = value.section("tls", keys: keys) else { return nil }
         var tls = Broker.TLS()
+        tls.preSharedKey = preSharedKey(section, value)
         tls.caFile = section["ca_file"].flatMap(certificate)
         tls.certFile = section["cert_file"].flatMap(certificate)
         tls.keyFile = secretPath("key", in: section)
@@ -71,6 +72,23 @@ extension ConfigurationReading {
                 "a client certificate and its key belong together", remedy: "write both `cert_file:` and `key_file:`")
         }
         return tls
+    }
+
+    private func preSharedKey(_ section: Section, _ value: Value) -> Broker.PreSharedKey? {
+        let identity = section["psk_identity"]?.label(atMost: 128)
+        let key = secret("psk", of: .preSharedKey, in: section)
+        let isKey = !section.names.isDisjoint(with: Self.secretKeys("psk"))
+        guard section.names.contains("psk_identity") || isKey else { return nil }
+        if section.names.contains("psk_identity") != isKey {
+            value.fail(
+                "a pre-shared key and its name belong together", remedy: "write both `psk_identity:` and `psk_file:`")
+        }
+        if !section.names.isDisjoint(with: ["ca_file", "cert_file", "key_file", "key_credential"]) {
+            value.fail(
+                "a pre-shared key takes the place of certificates", remedy: "keep either `psk_` or the other files")
+        }
+        guard let identity, let key else { return nil }
+        return Broker.PreSharedKey(identity: identity, key: key)
     }
 
     private func certificate(_ value: Value) -> String? {

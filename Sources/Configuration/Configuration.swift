@@ -58,11 +58,27 @@ public struct Broker: Sendable, Equatable {
         /// The certificate and the key that the client shows; both or none.
         public var certFile: String?
         public var keyFile: String?
+        /// In place of certificates; nil: none.
+        public var preSharedKey: PreSharedKey?
 
-        public init(caFile: String? = nil, certFile: String? = nil, keyFile: String? = nil) {
+        public init(
+            caFile: String? = nil, certFile: String? = nil, keyFile: String? = nil, preSharedKey: PreSharedKey? = nil
+        ) {
             self.caFile = caFile
             self.certFile = certFile
             self.keyFile = keyFile
+            self.preSharedKey = preSharedKey
+        }
+    }
+
+    /// A key that the broker has as well, under a name.
+    public struct PreSharedKey: Sendable, Equatable {
+        public var identity: String
+        public var key: Secret
+
+        public init(identity: String, key: Secret) {
+            self.identity = identity
+            self.key = key
         }
     }
 

@@ -8,6 +8,8 @@ extension ConfigurationReading {
         case text
         /// 32 hexadecimal digits, blanks between them allowed.
         case key
+        /// 8 to 64 bytes in hexadecimal digits.
+        case preSharedKey
     }
 
     private static let maximumSecret = 4096
@@ -98,6 +100,11 @@ extension ConfigurationReading {
                 Hex.bytes(bytes).map { "holds \($0.count) bytes" }
                 ?? "holds something else than pairs of hexadecimal digits"
             value.fail("the file \(found)", remedy: "a key is 16 bytes: write its 32 hexadecimal digits into the file")
+        case .preSharedKey:
+            if let key = Hex.bytes(bytes), (8...64).contains(key.count) { return Secret(key) }
+            value.fail(
+                "the file holds no key of 8 to 64 bytes in hexadecimal digits",
+                remedy: "write the digits into it that the broker has")
         }
         return nil
     }

@@ -102,7 +102,15 @@ extension BrokerSettings {
         self.init(
             host: broker.host, port: broker.port, clientID: clientID, keepalive: broker.keepalive,
             version: broker.version == .v5 ? .v5 : .v311, username: broker.username, password: broker.password,
-            tls: broker.tls.map { TLSSettings(caFile: $0.caFile, certificateFile: $0.certFile, keyFile: $0.keyFile) })
+            tls: broker.tls.map(TLSSettings.init))
+    }
+}
+
+extension TLSSettings {
+    init(_ tls: Broker.TLS) {
+        self.init(
+            caFile: tls.caFile, certificateFile: tls.certFile, keyFile: tls.keyFile,
+            preSharedKey: tls.preSharedKey.map { PreSharedKey(identity: $0.identity, key: $0.key) })
     }
 }
 

@@ -15,10 +15,28 @@ public struct TLSSettings: Sendable, Hashable {
     public var certificateFile: String?
     public var keyFile: String?
 
-    public init(caFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil) {
+    /// In place of all these: a key that the broker has as well; nil: certificates.
+    public var preSharedKey: PreSharedKey?
+
+    /// A key, and the name under which the broker has it too (RFC 4279).
+    public struct PreSharedKey: Sendable, Hashable {
+        public var identity: String
+        public var key: Secret
+
+        public init(identity: String, key: Secret) {
+            self.identity = identity
+            self.key = key
+        }
+    }
+
+    public init(
+        caFile: String? = nil, certificateFile: String? = nil, keyFile: String? = nil,
+        preSharedKey: PreSharedKey? = nil
+    ) {
         self.caFile = caFile
         self.certificateFile = certificateFile
         self.keyFile = keyFile
+        self.preSharedKey = preSharedKey
     }
 }
 

@@ -7,6 +7,11 @@ final class ConnectionLog {
     private let paced: PacedLog
     private var last: Disconnection?
     private var failures = 0
+    /// Whether the broker accepted the connection that is there.
+    private var isAccepted = false
+    /// Connections in a row that ended without a word soon after they were accepted.
+    private var cutShort = 0
+    private let clientID: String
     private var droppedMessages = 0
 
     init(_ logger: Logger, settings: BrokerSettings) {
@@ -14,10 +19,12 @@ final class ConnectionLog {
         logger[metadataKey: "broker"] = "\(settings.place)"
         logger[metadataKey: "client_id"] = "\(settings.clientID)"
         self.logger = logger
+        clientID = settings.clientID
         paced = PacedLog(logger)
     }
 
     func connected(_ properties: BrokerProperties) {
+        isAccepted = true
         // A connection that comes and goes would otherwise fill the log with its comings.
         let level: Logger.Level = failures < 10 || failures.isMultiple(of: 10) ? .info : .debug
         let after = failures > 0 ? " after \(failures) failed attempts" : ""
@@ -40,10 +47,18 @@ final class ConnectionLog {
             last = nil
         }
         failures += 1
-        if last == why, !failures.isMultiple(of: 10) { return }
+        cutShort = why.kind == .lost && isAccepted && !wasStable ? cutShort + 1 : 0
+        isAccepted = false
+        // Not every broker says that it gave the name to another client: mosquitto 2.0 just closes.
+        let isTwin = cutShort == 3
+        if last == why, !failures.isMultiple(of: 10), !isTwin { return }
         last = why
         let next = delay.map { " The next attempt follows within \($0.components.seconds + 1) s." } ?? ""
-        logger.warning(.brokerLost, "\(why.sentence)\(next)", metadata: ["attempts": "\(failures)"])
+        let hint =
+            isTwin
+            ? " That was the third time, each soon after it was accepted: another client may use the name"
+                + " \"\(clientID)\". Give each its own broker.client_id." : ""
+        logger.warning(.brokerLost, "\(why.sentence)\(hint)\(next)", metadata: ["attempts": "\(failures)"])
     }
 
     func subscriptionRefused(_ filter: String, reason: UInt8) {

@@ -141,6 +141,9 @@ extension Disconnection {
                     + " Set broker.tls.ca_file to the authority's certificate and check both clocks."
             } else if says("wrong version number") || says("packet length too long") || says("record layer failure") {
                 "the port does not speak TLS. Set broker.port to the one with TLS (usually 8883), or remove broker.tls."
+            } else if let shared = settings.tls?.preSharedKey, says("alert") || log.isEmpty {
+                "the broker does not take the pre-shared key (\(opensslReason(log)))."
+                    + " Check that it has broker.tls.psk_identity \"\(shared.identity)\" with the same key."
             } else if says("alert") {
                 "the broker does not accept our side (\(opensslReason(log)))."
                     + " Check broker.tls.cert_file and key_file against what it asks for."

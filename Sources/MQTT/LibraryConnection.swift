@@ -112,6 +112,7 @@ struct LibraryError: Error {
 
     private func setTLS() throws(Disconnection) {
         guard let tls = settings.tls else { return }
+        if let shared = tls.preSharedKey { return try setPreSharedKey(shared) }
         guard (tls.certificateFile == nil) == (tls.keyFile == nil) else {
             throw Disconnection(
                 .settings, "broker.tls.cert_file and broker.tls.key_file belong together: set both or none.")
@@ -132,6 +133,18 @@ struct LibraryError: Error {
         }
         guard code == MOSQ_ERR_SUCCESS.rawValue else {
             throw Disconnection(.tls, "The MQTT library does not take the files of broker.tls.")
+        }
+    }
+
+    private func setPreSharedKey(_ shared: TLSSettings.PreSharedKey) throws(Disconnection) {
+        // The library wants the digits.
+        let code = shared.key.withBytes { bytes in
+            shared.identity.isCString
+                ? unsafe mosquitto_tls_psk_set(handle, Hex.string(bytes), shared.identity, nil)
+                : MOSQ_ERR_INVAL.rawValue
+        }
+        guard code == MOSQ_ERR_SUCCESS.rawValue else {
+            throw Disconnection(.tls, "The MQTT library does not take broker.tls.psk_identity and its key.")
         }
     }
 

@@ -80,6 +80,26 @@ struct ConfigurationTests {
         #expect(try load("broker: {host: b, tls: {}}").broker.tls == Broker.TLS())
     }
 
+    @Test("a pre-shared key needs its name, and takes the place of certificates")
+    func preSharedKey() throws {
+        let files = FakeFiles(texts: [
+            "psk": "0102030405060708\n", "short": "01020304\n", "word": "secret\n", "ca": "x",
+        ])
+        func broker(_ tls: String) -> String { "broker: {host: b, tls: {\(tls)}}" }
+        let tls = try load(broker("psk_identity: cellar, psk_file: psk"), files).broker.tls
+        #expect(tls == Broker.TLS(preSharedKey: .init(identity: "cellar", key: Secret([1, 2, 3, 4, 5, 6, 7, 8]))))
+        for (wrong, text) in [
+            ("psk_identity: cellar", "belong together"), ("psk_file: psk", "belong together"),
+            ("psk_identity: cellar, psk_file: psk, ca_file: ca", "takes the place of certificates"),
+            ("psk_identity: cellar, psk_file: short", "8 to 64 bytes"),
+            ("psk_identity: cellar, psk_file: word", "8 to 64 bytes"),
+            ("psk_identity: cellar, psk: 0102030405060708", "secrets do not stand in the configuration"),
+        ] {
+            let found = errors(broker(wrong), loader(files))
+            #expect(found.contains { $0.message.contains(text) }, "\(wrong): \(found)")
+        }
+    }
+
     @Test("every key of a pushed meter arrives")
     func pushedMeter() throws {
         let text = """

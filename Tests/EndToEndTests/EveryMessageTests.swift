@@ -112,9 +112,15 @@ struct EveryMessageTests {
         try Data(lines.joined().utf8).write(to: messages)
         let points = try await Program.run(["readings", "--format", "influx", "--config", daemon.configuration])
         #expect(points.exitCode == 0)
-        try Data(points.output.utf8).write(to: kept.appendingPathComponent("points"))
+        let file = kept.appendingPathComponent("points")
+        try Data(points.output.utf8).write(to: file)
         try await expectSuccess("check-schemas", ["--complete", messages.path])
         try await expectSuccess("check-integrations", [kept.path])
+        if try ChildProcess.run("influxd", ["version"]) == 0 {
+            try await expectSuccess("check-influx", [file.path])
+        } else {
+            print("Not tested: the points in an InfluxDB, since there is none on this machine.")
+        }
     }
 
     private func expectSuccess(_ script: String, _ arguments: [String]) async throws {

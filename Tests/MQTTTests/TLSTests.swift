@@ -1,4 +1,5 @@
 import Foundation
+import OBIS
 import TestSupport
 import Testing
 
@@ -71,6 +72,28 @@ struct TLSTests {
         let with = try startClient(settings)
         try await with.connected()
         await with.stop()
+    }
+
+    @Test("a pre-shared key stands for certificates; another key and an unknown name are told")
+    func preSharedKey() async throws {
+        let key = Secret((1...16).map { UInt8($0) })
+        let digits = key.withBytes { Hex.string($0) }
+        let broker = try await MosquittoBroker(
+            ["psk_hint home", "psk_file FOLDER/psk"], files: ["psk": "cellar:\(digits)\n"])
+        func settings(_ identity: String, _ key: Secret) -> BrokerSettings {
+            var settings = BrokerSettings.test(broker)
+            settings.tls = TLSSettings(preSharedKey: .init(identity: identity, key: key))
+            return settings
+        }
+        let client = try startClient(settings("cellar", key))
+        try await client.connected()
+        #expect(try await client.publish(MQTTMessage("a", "x")) == ReasonCode.noMatchingSubscribers)
+        await client.stop()
+        for wrong in [settings("attic", key), settings("cellar", Secret([UInt8](repeating: 0xAA, count: 16)))] {
+            let client = try startClient(wrong)
+            try await client.tlsFailure(saying: "broker.tls.psk_identity")
+            await client.stop()
+        }
     }
 
     @Test("TLS to a port without it, and the other way round, are told apart")
