@@ -67,8 +67,8 @@ struct Overseer: Service {
     }
 
     func info() async -> DaemonInfo {
-        let journalFigures = await journal.figures()
         let publisherFigures = publisher.figures
+        let journalFigures = await journal.figures(known: publisherFigures.outlets)
         let meters = await meters(publisherFigures)
         let backlog = journalFigures.backlog[Publisher.outlet] ?? 0
         var degraded = journal.openingNotes
@@ -80,9 +80,8 @@ struct Overseer: Service {
         return DaemonInfo(
             version: DaemonService.version, node: node, stream: journal.stream, startedAt: startedAt, meters: meters,
             journal: DaemonInfo.Journal(
-                readings: journalFigures.readings, backlog: max(0, backlog - publisherFigures.unrecorded),
-                oldestWaiting: backlog > publisherFigures.unrecorded ? journalFigures.oldestWaiting : nil,
-                bytes: journalFigures.fileBytes,
+                readings: journalFigures.readings, backlog: backlog,
+                oldestWaiting: backlog > 0 ? journalFigures.oldestWaiting : nil, bytes: journalFigures.fileBytes,
                 givenUp: journalFigures.givenUp, error: journalFigures.lastError?.message),
             broker: DaemonInfo.Broker(
                 acknowledged: publisherFigures.acknowledged, refused: publisherFigures.refused,

@@ -379,7 +379,6 @@ final class Publisher: Service {
         defer { course.queue = queue }
         let newest = course.newest ?? 0
         state.withLock {
-            $0.unrecorded = queue.acknowledged.position - queue.recorded.position
             $0.acknowledgedCursor = queue.acknowledged
             $0.isHolding = queue.isHolding
             $0.waiting = max(0, newest - queue.acknowledged.position)

@@ -13,11 +13,12 @@ struct PublisherFigures: Sendable {
     var isConnected = false
     /// Entries that the broker has not acknowledged, without those that wait by themselves.
     var waiting: Int64 = 0
-    /// Acknowledged entries that the journal still counts as waiting.
-    var unrecorded: Int64 = 0
     /// What the broker has acknowledged; nil until the journal says what it had before.
     var acknowledgedCursor: OutletCursor?
     /// Whether anybody had subscribed when the last reading was acknowledged; nil before the first.
     var hasSubscriber: Bool?
     var lastError: String?
+
+    /// The same for the journal, which learns of acknowledgements in batches.
+    var outlets: [String: OutletCursor] { acknowledgedCursor.map { [Publisher.outlet: $0] } ?? [:] }
 }

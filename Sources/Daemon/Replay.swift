@@ -136,9 +136,8 @@ public struct Replay: Sendable {
         /// Whether the broker has not acknowledged everything.
         private func isWaiting(for publisher: Publisher) async -> Bool {
             // The journal knows the publisher as soon as that has begun.
-            guard let backlog = await journal.figures().backlog[Publisher.outlet] else { return true }
-            // It learns of acknowledgements in batches.
-            return backlog > publisher.figures.unrecorded
+            let figures = await journal.figures(known: publisher.figures.outlets)
+            return figures.backlog[Publisher.outlet].map { $0 > 0 } ?? true
         }
 
         func play() async {

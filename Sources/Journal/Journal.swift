@@ -227,8 +227,9 @@ public final class Journal: Sendable {
         }
     }
 
-    public func figures() async -> JournalFigures {
-        let stored = try? await read { db in try db.storedFigures() }
+    /// - Parameter known: what outlets have beyond what was recorded of them, by their names.
+    public func figures(known: [String: OutletCursor] = [:]) async -> JournalFigures {
+        let stored = try? await read { db in try db.storedFigures(known) }
         var figures = condition.figures
         figures.newest = signal.newest ?? 0
         figures.readings = stored?.readings ?? 0

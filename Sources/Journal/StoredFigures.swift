@@ -11,13 +11,16 @@ struct StoredFigures: Sendable {
 extension Database {
     /// By arithmetic where counting would read the whole file: only the beginning of the queue is ever dropped, so
     /// behind it every position is taken, and before it only gaps are left.
-    func storedFigures() throws -> StoredFigures {
+    ///
+    /// - Parameter known: what outlets have beyond what was recorded of them.
+    func storedFigures(_ known: [String: OutletCursor]) throws -> StoredFigures {
         let newest = try newestPosition()
         let head = try oldestReading().map { $0 - 1 } ?? newest
         let gapsBehind = try Int64.fetchOne(self, sql: "SELECT count(*) FROM gap WHERE position > ?", arguments: [head])
         let readings = max(0, newest - head - (gapsBehind ?? 0))
         var figures = StoredFigures(readings: readings, backlog: [:], oldestWaiting: nil)
-        for (outlet, cursor) in try cursors() {
+        let cursors = try cursors().merging(known) { $1 }
+        for (outlet, cursor) in cursors {
             let gapsBefore = try Int64.fetchOne(
                 self, sql: "SELECT count(*) FROM gap WHERE position > ? AND position <= ?",
                 arguments: [cursor.position, head])
@@ -29,7 +32,7 @@ extension Database {
         }
         figures.oldestWaiting = try Int64.fetchOne(
             self, sql: "SELECT captured_at FROM reading WHERE position > ? ORDER BY position LIMIT 1",
-            arguments: [try acknowledgedPosition()]
+            arguments: [cursors.values.map(\.complete).min() ?? 0]
         ).map { Timestamp(milliseconds: $0) }
         return figures
     }

@@ -116,6 +116,10 @@ struct CursorTests {
             await journal.close()
             let again = try await open(folder + "/journal.db")
             #expect(try await again.cursor(of: "mqtt") == cursor)
+            // What an outlet has beyond that, with more of the one and nothing new of the other.
+            let known = ["mqtt": OutletCursor(9, apart: ["meter-2": 4])]
+            #expect(await again.figures(known: known).backlog == ["mqtt": 2])
+            #expect(await again.figures(known: ["mqtt": OutletCursor(9)]).oldestWaiting == nil)
             // 9 behind the cursor, 4 and 7 of one, 5 and 8 of the other.
             #expect(await again.figures().backlog == ["mqtt": 5])
             #expect(await again.figures().oldestWaiting != nil)
