@@ -5,6 +5,8 @@ import pathlib
 import re
 import sys
 
+import yaml
+
 try:
     import tomllib
 except ImportError:  # Python before 3.11
@@ -184,6 +186,56 @@ def grafana(fields):
     print(f"grafana: {asked} queries, {len(panels)} panels")
 
 
+# --- Home Assistant --------------------------------------------------------------------------------------------------
+
+
+class Input(str):
+    """The name of an input of a blueprint."""
+
+
+class BlueprintLoader(yaml.SafeLoader):
+    """Knows Home Assistant's own tag."""
+
+
+BlueprintLoader.add_constructor("!input", lambda loader, node: Input(loader.construct_scalar(node)))
+
+
+def home_assistant():
+    folder = FOLDER / "home-assistant"
+    blueprint = yaml.load((folder / "anomaly-notification.yaml").read_text(), BlueprintLoader)
+    inputs = blueprint["blueprint"]["input"]
+    expect(set(used_inputs(blueprint)) == set(inputs), "home-assistant: not every input is used, or one is missing")
+    check_filter("home-assistant", inputs["topic"]["default"])
+    schema = json.loads((SCHEMAS / "anomaly.json").read_text())
+    for name, key in (("events", "event_type"), ("severities", "severity")):
+        known = resolved(schema["properties"][key], schema)["enum"]
+        options = inputs[name]["selector"]["select"]["options"]
+        expect(sorted(options) == sorted(known), f"home-assistant: {name} are {options}, not {known}")
+        expect(set(inputs[name]["default"]) <= set(options), f"home-assistant: {name} begin with one that is none")
+    variables = blueprint["variables"]
+    text = json.dumps(variables)
+    for key in re.findall(r"anomaly\.get\('([^']+)'\)", text):
+        expect(is_known("anomaly", [key]), f"home-assistant: an anomaly has no {key}")
+    for name in re.findall(r"\{\{ ([a-z_]+) \}\}", json.dumps(inputs["actions"]["default"])):
+        expect(name in variables, f"home-assistant: there is no variable {name}")
+    dashboard = yaml.safe_load((folder / "energy-dashboard.yaml").read_text())
+    cards = [card["type"] for view in dashboard["views"] for card in view["cards"]]
+    expect(all(card.startswith("energy-") for card in cards), "home-assistant: a card needs an entity of somebody's")
+    print(f"home-assistant: {len(inputs)} inputs, {len(cards)} cards")
+
+
+def used_inputs(value):
+    """The names behind every !input."""
+    if isinstance(value, Input):
+        yield str(value)
+    elif isinstance(value, dict):
+        for member in value.values():
+            yield from used_inputs(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from used_inputs(member)
+
+
 def main(arguments):
     points, messages = {}, []
     if arguments:
@@ -197,6 +249,7 @@ def main(arguments):
     fields = telegraf(points, messages)
     if fields:
         grafana(fields)
+    home_assistant()
     for problem in problems[:50]:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
