@@ -113,6 +113,7 @@ extension MasterSession {
         whole = nil
         telegrams = 0
         failure = nil
+        answer = SlaveAnswer()
         if let line = settings.line { actions.append(.setLine(line)) }
         // A selection ends any other one, and the selected slave forgets its FCB.
         if case .secondary = settings.address { begin(.select) } else { begin(.reset) }
@@ -174,7 +175,7 @@ extension MasterSession {
 
     private mutating func send(_ step: Step) {
         attempts += 1
-        answer = SlaveAnswer()
+        answer = SlaveAnswer(late: answer.late)
         let message = bytes(of: step)
         state = .sending(step)
         actions.append(.send(message))
@@ -237,6 +238,7 @@ extension MasterSession {
         do throws(WireError) {
             let response = try MeterResponse(frame, decipher: settings.decipher)
             try require(response)
+            answer = SlaveAnswer(late: .init(frame: frame, count: attempts - 1))
             take(response, bit)
         } catch {
             // The frame was right: another try would give the same.

@@ -9,6 +9,14 @@ struct SlaveAnswer {
         case several
     }
 
+    /// An answer that is known, and how many more times it may come: once for each repetition of the request, where it came
+    /// later than it was waited for.
+    struct Late {
+        var frame: LongFrame?
+        var count = 0
+    }
+
+    private(set) var late: Late
     private var buffer = LinkBuffer()
     private var acknowledgements = 0
     private var damage: WireError?
@@ -16,6 +24,10 @@ struct SlaveAnswer {
     private(set) var noise = 0
     /// The first whole frame of a slave.
     private(set) var frame: LongFrame?
+
+    init(late: Late = Late()) {
+        self.late = late
+    }
 
     /// Whether nothing came but echo.
     var isEmpty: Bool { buffer.isEmpty && acknowledgements == 0 && noise == 0 && frame == nil && damage == nil }
@@ -64,7 +76,11 @@ struct SlaveAnswer {
         switch LongFrameCandidate(at: 0, in: buffer.bytes) {
         case .frame(let frame, let length):
             buffer.consume(length)
-            if frame.control & Control.fromMaster == 0, self.frame == nil { self.frame = frame }
+            if late.count > 0, frame == late.frame {
+                late.count -= 1
+            } else if frame.control & Control.fromMaster == 0, self.frame == nil {
+                self.frame = frame
+            }
         case .incomplete: return false
         case .damaged(let error, _):
             damage = damage ?? error

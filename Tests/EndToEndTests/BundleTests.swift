@@ -45,7 +45,7 @@ struct BundleTests {
         }
     }
 
-    @Test("holds the whole report, and nothing by which somebody could be found", .timeLimit(.minutes(3)))
+    @Test("holds the whole report, and nothing by which somebody could be found", .timeLimit(.minutes(5)))
     func safe() async throws {
         try await withInstallation { folder, daemon in
             let file = folder.appendingPathComponent("bundle.tar.gz")
@@ -78,7 +78,7 @@ struct BundleTests {
         return [serial, hex] + (serial.count == 8 ? [pairs.reversed().joined()] : [])
     }
 
-    @Test("its captures replay with the readings that were measured", .timeLimit(.minutes(3)))
+    @Test("its captures replay with the readings that were measured", .timeLimit(.minutes(5)))
     func replayed() async throws {
         try await withInstallation { folder, daemon in
             let file = folder.appendingPathComponent("bundle.tar.gz")

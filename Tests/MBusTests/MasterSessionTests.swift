@@ -207,6 +207,14 @@ struct MasterSessionTests {
             replies: [.acknowledge, .bytes(more), .bytes(more), .bytes(last)], sent: [reset, request, other, request],
             registers: 4),
         Scenario(
+            testDescription: "an answer that came too late comes again instead of the next one",
+            replies: [.acknowledge, .nothing, .bytes(more), .init(chunks: [more, last])],
+            sent: [reset, request, request, other], registers: 3),
+        Scenario(
+            testDescription: "an answer that came too late comes again, and the next one is asked for again",
+            replies: [.acknowledge, .nothing, .nothing, .bytes(more), .bytes(more + more), .bytes(last)],
+            sent: [reset, request, request, request, other, other], registers: 3),
+        Scenario(
             testDescription: "a second telegram that is damaged first",
             replies: [.acknowledge, .bytes(more), .bytes(changed(last, at: 20)), .nothing, .bytes(last)],
             sent: [reset, request, other, other, other], registers: 3, rejected: [.checksum]),
