@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import subprocess
 import sys
 
 import yaml
@@ -224,6 +225,28 @@ def home_assistant():
     print(f"home-assistant: {len(inputs)} inputs, {len(cards)} cards")
 
 
+def statistics():
+    """What is printed for Home Assistant of a meter that is exchanged."""
+    given = [
+        ("10:59:58", 1, "100.001"), ("11:30:00", 1, "100.050"), ("11:59:58", 1, "100.101"), ("12:20:00", 1, None),
+        ("14:10:00", 2, "0.010"), ("14:59:58", 2, "0.210"), ("15:00:05", 2, "0.300"),
+    ]
+    lines = "".join(
+        f'{{"source":"live","epoch":{epoch},"time":"2026-01-15T{time}.000Z","energies":{{"active_import":{value or "null"}}}}}\n'
+        for time, epoch, value in given
+    )
+    command = [sys.executable, str(FOLDER / "home-assistant/statistics.py"), "sensor.x", "--zero", "99", "--offset", "100.091"]
+    for old in ([], ["--old"]):
+        done = subprocess.run(command + old, input=lines, capture_output=True, text=True, check=False)
+        message = json.loads(done.stdout or "{}")
+        rows = [(row["start"][11:16], row["state"], row["sum"]) for row in message.get("stats", [])]
+        right = [("10:00", 100.001, 1.001), ("11:00", 100.101, 1.101), ("14:00", 100.301, 1.301)]
+        expect(rows == right, f"statistics: {rows} {done.stderr}")
+        keys = set(message.get("metadata", {})) & {"has_mean", "mean_type", "unit_class"}
+        expect(keys == ({"has_mean"} if old else {"mean_type", "unit_class"}), f"statistics: {old} has {keys}")
+    print("home-assistant: the statistics of an exchanged meter")
+
+
 def used_inputs(value):
     """The names behind every !input."""
     if isinstance(value, Input):
@@ -250,6 +273,7 @@ def main(arguments):
     if fields:
         grafana(fields)
     home_assistant()
+    statistics()
     for problem in problems[:50]:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
