@@ -12,15 +12,16 @@ extension ConfigurationReading {
         "align", "at", "record", "limits", "anomalies", "offset", "plausible", "behind",
     ]
     private static let laterKeys: Set<String> = [
-        "client", "server", "security", "registers",
+        "client", "server", "security",
     ]
     /// Protocols of later versions, so that their names are not taken for a slip of the finger.
     private static let laterProtocols = ["dlms-client"]
 
     private static func spellings(_ key: ProtocolKey) -> [String] {
         switch key {
-        case .encryptionKey, .authenticationKey: secretKeys(key.rawValue)
-        case .profile, .address, .secondary, .mode, .baud, .wakeUp, .crc, .subMeters: [key.rawValue]
+        case .encryptionKey, .authenticationKey, .password: secretKeys(key.rawValue)
+        case .profile, .address, .secondary, .mode, .baud, .wakeUp, .crc, .subMeters, .registers, .loadProfile:
+            [key.rawValue]
         }
     }
 
@@ -163,14 +164,17 @@ extension ConfigurationReading {
         settings.maximumBaud = section["baud"].flatMap(isSlave ? lineRate : signOnRate)
         settings.wakeUp = section["wake_up"].flatMap(wakeUp)
         settings.checksum = choice(section["crc"], "check of a telegram") ?? .auto
+        settings.registers = section["registers"].flatMap(registers) ?? []
+        settings.loadProfile = section["load_profile"].flatMap(loadProfile) ?? .standard
         // The keys of a meter that is not read may be missing; that they stand in the file is refused all the same.
         if isEnabled {
-            func key(_ key: ProtocolKey) -> Secret? {
+            func secret(_ key: ProtocolKey, _ kind: SecretKind) -> Secret? {
                 let isUsed = meterProtocol?.keys.contains(key) ?? true
-                return isUsed ? secret(key.rawValue, of: .key, in: section) : nil
+                return isUsed ? self.secret(key.rawValue, of: kind, in: section) : nil
             }
-            settings.encryptionKey = key(.encryptionKey)
-            settings.authenticationKey = key(.authenticationKey)
+            settings.encryptionKey = secret(.encryptionKey, .key)
+            settings.authenticationKey = secret(.authenticationKey, .key)
+            settings.password = secret(.password, .text)
         } else {
             refusePlainSecrets(section)
         }
@@ -182,7 +186,7 @@ extension ConfigurationReading {
     }
 
     private func refusePlainSecrets(_ section: Section) {
-        for key in [ProtocolKey.encryptionKey, .authenticationKey] {
+        for key in [ProtocolKey.encryptionKey, .authenticationKey, .password] {
             section[key.rawValue]?.fail(
                 "secrets do not stand in the configuration", remedy: "write `\(key.rawValue)_file: <path>`")
         }
@@ -231,6 +235,37 @@ extension ConfigurationReading {
         wakeUp.duration = section["duration"]?.duration(in: range, examples: "2200ms") ?? wakeUp.duration
         wakeUp.pause = section["pause"]?.duration(in: range, examples: "1600ms") ?? wakeUp.pause
         return wakeUp
+    }
+
+    // MARK: Registers
+
+    private static let mostRegisters = 256
+
+    private func registers(_ value: Value) -> [RegisterChoice]? {
+        guard let items = value.listOrOne() else { return nil }
+        guard !items.isEmpty, items.count <= Self.mostRegisters else {
+            value.fail(
+                "must name 1 to \(Self.mostRegisters) registers",
+                remedy: "leave the key out to read what the meter offers")
+            return nil
+        }
+        return items.compactMap { item in
+            if case .scalar = item.node.content { return item.label(atMost: 32).map { RegisterChoice($0) } }
+            guard let section = item.section("a register", keys: ["code", "class", "attribute"]),
+                let code = section.required("code", example: "1-0:1.8.0*255")?.label(atMost: 32)
+            else { return nil }
+            return RegisterChoice(
+                code,
+                interfaceClass: section["class"]?.integer("interface class", in: 1...65535).map(UInt16.init),
+                attribute: section["attribute"]?.integer("attribute", in: 1...127).map(UInt8.init))
+        }
+    }
+
+    private func loadProfile(_ value: Value) -> LoadProfileChoice? {
+        if case .scalar(let text) = value.node.content, let isUsed = Notation.bool(text) {
+            return isUsed ? .standard : .off
+        }
+        return value.label(atMost: 32).map { .named($0) }
     }
 
     // MARK: Clock

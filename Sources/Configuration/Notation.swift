@@ -2,6 +2,15 @@ public import OBIS
 
 /// How durations, sizes and other quantities are written: in the configuration and on the command line.
 public enum Notation {
+    /// `true`, `yes`, `on` and their opposites, in any case.
+    static func bool(_ text: String) -> Bool? {
+        switch text.lowercased() {
+        case "true", "yes", "on": true
+        case "false", "no", "off": false
+        default: nil
+        }
+    }
+
     // MARK: Durations
 
     /// The units of a duration and their length in milliseconds, longest first.

@@ -50,13 +50,7 @@ extension Value {
     }
 
     func bool() -> Bool? {
-        parsed("truth value", examples: "true or false") { text in
-            switch text.lowercased() {
-            case "true", "yes", "on": true
-            case "false", "no", "off": false
-            default: nil
-            }
-        }
+        parsed("truth value", examples: "true or false", Notation.bool)
     }
 
     func integer(_ what: String, in range: ClosedRange<Int>) -> Int? {

@@ -262,6 +262,7 @@ private struct Dialogue {
             await conversation.intake.accept(telegram, capturedAt: arrived)
         case .reject(let error): await conversation.report(.rejected(error))
         case .noise(let count): await conversation.report(.noise(count))
+        case .keep: return .kept(false)
         case .finished(let error):
             pollBegan = nil
             conversation.link.endTurn()

@@ -187,7 +187,7 @@ public struct Replay: Sendable {
                 case .noise(let count): state.withLock { $0.noise += count }
                 case .arm(let silence): armed = silence
                 case .disarm: armed = nil
-                case .send, .setLine, .finished: break
+                case .send, .setLine, .keep, .finished: break
                 }
             }
         }

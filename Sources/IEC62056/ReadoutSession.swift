@@ -71,7 +71,7 @@ public struct ReadoutSession: Session {
         case .opened: reset()
         case .poll: if state == .idle { start() }
         case .received(let bytes): receive(bytes)
-        case .boundary: break
+        case .boundary, .readProfile, .recalled, .kept: break
         case .drained: drained()
         case .timer: timeIsUp()
         case .closed: closed()

@@ -92,7 +92,7 @@ public struct MasterSession: Session {
         case .opened: state = .idle
         case .poll: if state == .idle { start() }
         case .received(let bytes): receive(bytes)
-        case .boundary: break
+        case .boundary, .readProfile, .recalled, .kept: break
         case .drained: drained()
         case .timer: timeIsUp()
         case .closed: closed()

@@ -30,6 +30,8 @@ public struct MeterProtocol: Sendable {
     public let makeSession: @Sendable (ProtocolSettings) -> any Session<Telegram>
     /// Hears what passes between a meter and whoever asks it. A meter that talks by itself has one conversation only.
     public let makeListener: @Sendable (ProtocolSettings) -> any Session<Telegram>
+    /// Whether entries of the meter's load profile may be asked for (`readProfile`).
+    public let hasLoadProfile: @Sendable (ProtocolSettings) -> Bool
     /// How a meter is found on a port of which nothing is known.
     public let recognition: Recognition
     /// Where recorded bytes say which meter they come from, and the checks of their frames; nil for a protocol of which that
@@ -46,6 +48,7 @@ public struct MeterProtocol: Sendable {
         makeDecoder: @escaping @Sendable (ProtocolSettings) -> any Framer<Telegram>,
         makeSession: @escaping @Sendable (ProtocolSettings) -> any Session<Telegram>,
         makeListener: (@Sendable (ProtocolSettings) -> any Session<Telegram>)? = nil,
+        hasLoadProfile: @escaping @Sendable (ProtocolSettings) -> Bool = { _ in false },
         recognition: Recognition = Recognition(),
         survey: (@Sendable ([UInt8]) -> FrameSurvey)? = nil
     ) {
@@ -60,6 +63,7 @@ public struct MeterProtocol: Sendable {
         self.makeDecoder = makeDecoder
         self.makeSession = makeSession
         self.makeListener = makeListener ?? makeSession
+        self.hasLoadProfile = hasLoadProfile
         self.recognition = recognition
         self.survey = survey
     }
@@ -79,7 +83,7 @@ public struct SubMeterTelegram: Sendable, Hashable {
 
 /// Keys of a meter's stanza that only some protocols understand, by their spelling in YAML.
 ///
-/// The two keys for secrets stand for three forms each: `…_file`, `…_credential`, and the value itself.
+/// The keys for secrets stand for three forms each: `…_file`, `…_credential`, and the value itself.
 public enum ProtocolKey: String, Sendable, Hashable, CaseIterable {
     case profile
     case encryptionKey = "encryption_key"
@@ -98,6 +102,38 @@ public enum ProtocolKey: String, Sendable, Hashable, CaseIterable {
     case crc
     /// Devices behind the meter that are meters of their own.
     case subMeters = "sub_meters"
+    /// A secret: what opens the meter for reading.
+    case password
+    /// What is read of a meter that can be asked for single registers.
+    case registers
+    /// Where the meter keeps the intervals that fill a hole.
+    case loadProfile = "load_profile"
+}
+
+/// A register that is asked for by name.
+public struct RegisterChoice: Sendable, Hashable {
+    /// The code as it stands in the configuration: `1-0:1.8.0*255`, or for text protocols also `1.8.0`.
+    public var code: String
+    /// COSEM interface class; nil: found out.
+    public var interfaceClass: UInt16?
+    /// COSEM attribute; nil: that of the value.
+    public var attribute: UInt8?
+
+    public init(_ code: String, interfaceClass: UInt16? = nil, attribute: UInt8? = nil) {
+        self.code = code
+        self.interfaceClass = interfaceClass
+        self.attribute = attribute
+    }
+}
+
+/// Which load profile fills holes.
+public enum LoadProfileChoice: Sendable, Hashable {
+    /// None.
+    case off
+    /// Where the protocol's meters usually have it.
+    case standard
+    /// `1-0:99.2.0*255`, `P.02`.
+    case named(String)
 }
 
 /// What one meter's stanza says to its protocol.
@@ -116,6 +152,11 @@ public struct ProtocolSettings: Sendable, Hashable {
     public var maximumBaud: Int?
     public var wakeUp: WakeUp?
     public var checksum = P1Checksum.auto
+    /// As bytes of text, as it is sent to the meter.
+    public var password: Secret?
+    /// In the order of the configuration; empty: what the meter offers.
+    public var registers: [RegisterChoice] = []
+    public var loadProfile = LoadProfileChoice.standard
     /// The line at the start of a conversation; nil where the link has none.
     public var line: LineSettings?
 

@@ -53,6 +53,8 @@ public struct Telegram: Hashable, Sendable {
     /// The clock of the telegram's header or of the clock object.
     public var meterTime: MeterTime?
     public var registers: [Register]
+    /// The end of the interval that an entry of a load profile is about; nil for what holds now.
+    public var intervalEnd: MeterTime?
     /// Names the list that the telegram is an instance of, where a meter sends several in turn.
     public var list: String?
     public var ciphering: Ciphering?
@@ -61,11 +63,12 @@ public struct Telegram: Hashable, Sendable {
 
     public init(
         meter: MeterIdentity = MeterIdentity(), meterTime: MeterTime? = nil, registers: [Register] = [],
-        list: String? = nil, ciphering: Ciphering? = nil, warnings: [String] = []
+        intervalEnd: MeterTime? = nil, list: String? = nil, ciphering: Ciphering? = nil, warnings: [String] = []
     ) {
         self.meter = meter
         self.meterTime = meterTime
         self.registers = registers
+        self.intervalEnd = intervalEnd
         self.list = list
         self.ciphering = ciphering
         self.warnings = warnings

@@ -39,6 +39,8 @@ public struct SinglePoll<Message: Sendable>: Sendable {
                     case .emit(let message): poll.messages.append(message)
                     case .reject(let error): poll.rejected.append(error)
                     case .noise(let count): poll.noise += count
+                    // One poll has nothing to remember for the next.
+                    case .keep: pending.append(.kept(true))
                     case .finished(let error):
                         poll.failure = error
                         return poll

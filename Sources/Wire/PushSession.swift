@@ -30,7 +30,7 @@ public struct PushSession<Decoder: Framer>: Session {
         case .closed:
             decoder.finish()
             return findings() + [.disarm]
-        case .drained, .poll:
+        case .drained, .poll, .readProfile, .recalled, .kept:
             return []
         }
     }

@@ -12,8 +12,28 @@ public enum SessionEvent: Sendable, Equatable {
     case timer
     /// It is time to read the meter (polled protocols).
     case poll
+    /// Entries of the meter's load profile are wanted. Ends with `finished` as a poll does; the entries come as messages of
+    /// their own.
+    case readProfile(ProfileSpan)
+    /// What the session had kept of this meter, before the link is opened.
+    case recalled([UInt8])
+    /// What was to be kept is safe, or cannot be kept.
+    case kept(Bool)
     /// The link is gone.
     case closed
+}
+
+/// Which entries of a load profile are wanted: those whose intervals end after `start` and not after `end`.
+///
+/// Both are civil times of the meter's clock, in seconds since 1970 as if they were UTC.
+public struct ProfileSpan: Sendable, Hashable {
+    public var start: Int64
+    public var end: Int64
+
+    public init(after start: Int64, through end: Int64) {
+        self.start = start
+        self.end = end
+    }
 }
 
 /// What a session wants done, in this order.
@@ -32,6 +52,8 @@ public enum SessionAction<Message: Sendable>: Sendable {
     case reject(WireError)
     /// Bytes between messages that belong to none.
     case noise(Int)
+    /// Keep this for the next `recalled`, in place of what was kept before: `kept` is reported when a crash cannot undo it.
+    case keep([UInt8])
     /// A polled conversation ended; the next `poll` starts a new one.
     case finished(WireError?)
 }

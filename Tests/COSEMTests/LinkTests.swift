@@ -97,7 +97,7 @@ struct LinkTests {
                 case .noise(let count): result.noise += count
                 case .arm: isIdle = false
                 case .disarm: isIdle = true
-                case .send, .setLine, .finished: Issue.record("\(action)")
+                case .send, .setLine, .keep, .finished: Issue.record("\(action)")
                 }
             }
         }

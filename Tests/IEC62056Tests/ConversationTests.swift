@@ -104,7 +104,7 @@ struct Conversation {
             case .disarm: sessionTimer += 1
             case .emit(let telegram): telegrams.append(telegram)
             case .reject(let error): rejected.append(error.code)
-            case .noise: continue
+            case .noise, .keep: continue
             case .finished(let error): end = .some(error?.code)
             }
         }

@@ -43,7 +43,7 @@ struct BusBench {
                     let received = reply.chunks.map { SessionEvent.received($0) }
                     pending += reply.isEarly ? received + [.drained] : [.drained] + received
                 case .setLine(let line): bench.lines.append(line)
-                case .arm, .disarm: break
+                case .arm, .disarm, .keep: break
                 case .emit(let telegram): bench.telegrams.append(telegram)
                 case .reject(let error): bench.rejected.append(error)
                 case .noise(let count): bench.noise += count

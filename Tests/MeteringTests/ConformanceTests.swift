@@ -178,7 +178,7 @@ struct ConformanceTests {
                 switch action {
                 case .send, .setLine, .finished: Issue.record("\(event) led to \(action)")
                 case .emit(let telegram): telegrams.append(telegram)
-                case .arm, .disarm, .reject, .noise: break
+                case .arm, .disarm, .reject, .noise, .keep: break
                 }
             }
         }

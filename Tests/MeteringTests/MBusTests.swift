@@ -133,7 +133,7 @@ struct MBusTests {
                     if let answer = answer(message) { pending.append(.received(answer)) }
                 case .emit(let telegram): telegrams.append(telegram)
                 case .finished(let error): return (telegrams, error)
-                case .setLine, .arm, .disarm, .reject, .noise: break
+                case .setLine, .arm, .disarm, .reject, .noise, .keep: break
                 }
             }
         }

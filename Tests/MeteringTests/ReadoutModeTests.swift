@@ -38,7 +38,7 @@ struct ReadoutModeTests {
                 switch action {
                 case .emit(let telegram): telegrams.append(telegram)
                 case .send, .setLine, .finished, .reject: Issue.record("\(event) led to \(action)")
-                case .arm, .disarm, .noise: break
+                case .arm, .disarm, .noise, .keep: break
                 }
             }
         }

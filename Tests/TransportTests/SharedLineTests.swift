@@ -315,7 +315,7 @@ struct SinglePollTests {
             case .received(let bytes):
                 [.noise(1), .reject(WireError(.checksum, "wrong")), .emit(bytes), .disarm, .finished(end)]
             case .timer: [.finished(WireError(.timeout, "nobody"))]
-            case .opened, .boundary, .closed: []
+            case .opened, .boundary, .closed, .readProfile, .recalled, .kept: []
             }
         }
     }

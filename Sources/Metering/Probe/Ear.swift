@@ -31,7 +31,7 @@ struct Ear: Sendable {
             case .arm(let duration): deadline = now + duration
             case .disarm: deadline = nil
             // A listener neither sends nor ends.
-            case .send, .setLine, .finished: break
+            case .send, .setLine, .keep, .finished: break
             }
         }
     }
