@@ -18,16 +18,19 @@ struct AxdrTape {
     }
 
     private(set) var items: [Item] = []
+    private let limit: Int
 
     subscript(index: Int) -> Item { items[index] }
 
     /// A tape of nothing.
-    init() {}
+    init() { limit = 0 }
 
     /// Parses one value from where the reader stands.
     ///
+    /// - Parameter limit: how many elements there may be.
     /// - Throws: `truncated`, `malformed` for an unknown type, `limit` for depth and number of elements.
-    init(_ reader: inout WireReader) throws(WireError) {
+    init(_ reader: inout WireReader, limit: Int = Limits.axdrElements) throws(WireError) {
+        self.limit = limit
         items.reserveCapacity(min(Limits.axdrElements, 16 + reader.remaining / 4))
         try value(&reader, depth: 0)
     }
@@ -160,8 +163,8 @@ struct AxdrTape {
     }
 
     private mutating func append(_ tag: AxdrTag, count: Int, at offset: Int) throws(WireError) {
-        guard items.count < Limits.axdrElements else {
-            throw WireError(.limit, "data of more than \(Limits.axdrElements) elements", offset: offset)
+        guard items.count < limit else {
+            throw WireError(.limit, "data of more than \(limit) elements", offset: offset)
         }
         items.append(Item(tag: tag, offset: offset, count: count, next: items.count + 1))
     }

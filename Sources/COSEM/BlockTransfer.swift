@@ -7,12 +7,16 @@ struct GeneralBlock {
     static let tag: UInt8 = 0xE0
 
     let isLast: Bool
+    /// Whether the next block follows without being asked for.
+    let isStreaming: Bool
     let number: UInt16
     let data: [UInt8]
 
     init(_ reader: inout WireReader) throws(WireError) {
         try reader.skip(1)
-        isLast = try reader.uint8() & 0x80 != 0
+        let control = try reader.uint8()
+        isLast = control & 0x80 != 0
+        isStreaming = control & 0x40 != 0
         number = try reader.uint16()
         try reader.skip(2)
         let length = try reader.axdrLength()

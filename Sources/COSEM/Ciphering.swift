@@ -16,21 +16,19 @@ public struct CipheringKeys: Sendable, Hashable {
     }
 }
 
-/// A message under general-glo-ciphering (IEC 62056-5-3, 5.3.5), AES-128 in Galois/counter mode.
+/// What stands behind the header of every ciphered message (IEC 62056-5-3, 5.3.5): AES-128 in Galois/counter mode.
 ///
-///     DB | 08 system title | length | SC | IC 4 bytes | content | tag 12 bytes
+///     SC | IC 4 bytes | content | tag 12 bytes
 ///
 ///     SC 10  authenticated   AAD = SC ‖ AK ‖ content    content is plain
 ///     SC 20  encrypted       no AAD, no tag
 ///     SC 30  both            AAD = SC ‖ AK
 ///
-/// The initialisation vector is system title ‖ IC.
-struct GeneralCiphering {
-    static let tag: UInt8 = 0xDB
+/// The initialisation vector is system title of the sender ‖ IC.
+struct CipheredContent: Sendable {
     private static let tagLength = 12
-    private static let titleLength = 8
 
-    private enum SecurityControl {
+    enum SecurityControl {
         static let authenticated: UInt8 = 0x10
         static let encrypted: UInt8 = 0x20
         static let suite: UInt8 = 0x0F
@@ -42,24 +40,17 @@ struct GeneralCiphering {
     let securityControl: UInt8
     let invocationCounter: UInt32
     private let content: [UInt8]
-    private let authenticationTag: [UInt8]
+    let authenticationTag: [UInt8]
 
-    /// Reads the header and takes the content over; nothing is decrypted yet.
-    init(_ reader: inout WireReader) throws(WireError) {
-        let start = reader.offset
-        try reader.skip(1)
-        let titleLength = try reader.axdrLength()
-        guard titleLength == Self.titleLength else {
-            throw WireError(.unsupported, "a system title of \(titleLength) bytes instead of 8", offset: start + 1)
-        }
-        systemTitle = try reader.bytes(titleLength)
-        let length = try reader.axdrLength()
+    /// Takes over `length` bytes; nothing is decrypted yet.
+    init(_ reader: inout WireReader, length: Int, from systemTitle: [UInt8]) throws(WireError) {
         guard length <= reader.remaining else {
             throw WireError(
                 .truncated, "a ciphered message of \(length) bytes, \(reader.remaining) are there",
                 offset: reader.offset)
         }
         let end = reader.offset + length
+        self.systemTitle = systemTitle
         securityControl = try reader.uint8()
         invocationCounter = try reader.uint32()
         try Self.check(securityControl, at: reader.offset)
@@ -70,6 +61,37 @@ struct GeneralCiphering {
         content = try reader.bytes(end - reader.offset - tagLength)
         authenticationTag = try reader.bytes(tagLength)
     }
+
+    /// Protects a message of our own.
+    ///
+    /// - Parameter keys: both are there, unless the security control asks for encryption only.
+    /// - Throws: `keyMissing`.
+    init(
+        sealing plaintext: [UInt8], securityControl: UInt8, invocationCounter: UInt32, from systemTitle: [UInt8],
+        with keys: CipheringKeys
+    ) throws(WireError) {
+        guard let encryptionKey = keys.encryption else {
+            throw WireError(.keyMissing, "no encryption key is configured")
+        }
+        self.systemTitle = systemTitle
+        self.securityControl = securityControl
+        self.invocationCounter = invocationCounter
+        let isEncrypted = securityControl & SecurityControl.encrypted != 0
+        let vector = Self.vector(systemTitle, invocationCounter)
+        content = isEncrypted ? try Self.crypt(plaintext, vector, encryptionKey) : plaintext
+        guard securityControl & SecurityControl.authenticated != 0 else {
+            authenticationTag = []
+            return
+        }
+        guard let authenticationKey = keys.authentication else {
+            throw WireError(.keyMissing, "no authentication key is configured")
+        }
+        authenticationTag = try Self.tag(
+            of: plaintext, securityControl: securityControl, vector, encryptionKey, authenticationKey)
+    }
+
+    /// As it stands on the wire.
+    var encoded: [UInt8] { [securityControl] + invocationCounter.octets + content + authenticationTag }
 
     private static func check(_ securityControl: UInt8, at offset: Int) throws(WireError) {
         // Suite 1 differs from suite 0 in signatures and key agreement only, which no customer interface uses.
@@ -88,13 +110,6 @@ struct GeneralCiphering {
             throw WireError(
                 .malformed, "a ciphered message that is neither encrypted nor authenticated", offset: offset)
         }
-    }
-
-    /// What a telegram tells of its protection.
-    func description(isAuthenticated: Bool) -> Ciphering {
-        Ciphering(
-            systemTitle: systemTitle, securityControl: securityControl, invocationCounter: invocationCounter,
-            isAuthenticated: isAuthenticated)
     }
 
     // MARK: Opening
@@ -118,11 +133,13 @@ struct GeneralCiphering {
             }
             return Opened(plaintext: content, isAuthenticated: false)
         }
-        let plaintext = isEncrypted ? try decrypt(with: encryptionKey) : content
+        let vector = Self.vector(systemTitle, invocationCounter)
+        let plaintext = isEncrypted ? try Self.crypt(content, vector, encryptionKey) : content
         var isAuthenticated = false
         if !authenticationTag.isEmpty, let authenticationKey = keys.authentication {
-            let expected = try tag(of: plaintext, isEncrypted, encryptionKey, authenticationKey)
-            guard Self.constantTimeEqual(expected, authenticationTag) else {
+            let expected = try Self.tag(
+                of: plaintext, securityControl: securityControl, vector, encryptionKey, authenticationKey)
+            guard Secret(expected) == Secret(authenticationTag) else {
                 throw isMessage(plaintext) ? wrongAuthenticationKey() : wrongEncryptionKey()
             }
             isAuthenticated = true
@@ -131,34 +148,34 @@ struct GeneralCiphering {
         return Opened(plaintext: plaintext, isAuthenticated: isAuthenticated)
     }
 
-    private var initializationVector: [UInt8] {
-        systemTitle + withCounter([])
+    // MARK: Galois/counter mode
+
+    private static func vector(_ systemTitle: [UInt8], _ invocationCounter: UInt32) -> [UInt8] {
+        systemTitle + invocationCounter.octets
     }
 
-    private func withCounter(_ prefix: [UInt8]) -> [UInt8] {
-        prefix + (0..<4).map { UInt8(truncatingIfNeeded: invocationCounter >> (24 - 8 * $0)) }
-    }
-
-    /// GCM encrypts with the counter from 2 on; block 1 masks the tag.
-    private func decrypt(with key: Secret) throws(WireError) -> [UInt8] {
-        try Self.crypto {
-            let nonce = try AES._CTR.Nonce(nonceBytes: initializationVector + [0, 0, 0, 2])
-            return [UInt8](try AES._CTR.decrypt(content, using: Self.symmetric(key), nonce: nonce))
+    /// Encrypts or decrypts: GCM counts from 2 on; block 1 masks the tag.
+    private static func crypt(_ bytes: [UInt8], _ vector: [UInt8], _ key: Secret) throws(WireError) -> [UInt8] {
+        try crypto {
+            let nonce = try AES._CTR.Nonce(nonceBytes: vector + [0, 0, 0, 2])
+            return [UInt8](try AES._CTR.decrypt(bytes, using: symmetric(key), nonce: nonce))
         }
     }
 
     /// The library wants tags of 16 bytes, the wire has 12: so the tag is computed anew and compared.
-    private func tag(
-        of plaintext: [UInt8], _ isEncrypted: Bool, _ encryptionKey: Secret, _ authenticationKey: Secret
+    private static func tag(
+        of plaintext: [UInt8], securityControl: UInt8, _ vector: [UInt8], _ encryptionKey: Secret,
+        _ authenticationKey: Secret
     ) throws(WireError) -> [UInt8] {
-        try Self.crypto {
+        try crypto {
+            let isEncrypted = securityControl & SecurityControl.encrypted != 0
             var associated = [securityControl]
             authenticationKey.withBytes { associated += $0 }
             if !isEncrypted { associated += plaintext }
             let sealed = try AES.GCM.seal(
-                isEncrypted ? plaintext : [], using: Self.symmetric(encryptionKey),
-                nonce: AES.GCM.Nonce(data: initializationVector), authenticating: associated)
-            return Array(sealed.tag.prefix(Self.tagLength))
+                isEncrypted ? plaintext : [], using: symmetric(encryptionKey),
+                nonce: AES.GCM.Nonce(data: vector), authenticating: associated)
+            return Array(sealed.tag.prefix(tagLength))
         }
     }
 
@@ -172,10 +189,6 @@ struct GeneralCiphering {
         } catch {
             throw WireError(.decryption, "the key cannot be used: it must have 16 bytes")
         }
-    }
-
-    private static func constantTimeEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        Secret(left) == Secret(right)
     }
 
     // MARK: Errors
@@ -205,5 +218,42 @@ struct GeneralCiphering {
         refusal(
             .authentication,
             "wrong authentication key, or a tampered message (\(sender)): it decrypts, but its tag is wrong")
+    }
+}
+
+/// A message under general-glo-ciphering (IEC 62056-5-3, 5.3.5).
+///
+///     DB | 08 system title | length | SC | IC 4 bytes | content | tag 12 bytes
+struct GeneralCiphering: Sendable {
+    static let tag: UInt8 = 0xDB
+    static let titleLength = 8
+
+    let content: CipheredContent
+
+    /// Reads the header and takes the content over; nothing is decrypted yet.
+    init(_ reader: inout WireReader) throws(WireError) {
+        let start = reader.offset
+        try reader.skip(1)
+        let titleLength = try reader.axdrLength()
+        guard titleLength == Self.titleLength else {
+            throw WireError(.unsupported, "a system title of \(titleLength) bytes instead of 8", offset: start + 1)
+        }
+        let systemTitle = try reader.bytes(titleLength)
+        let length = try reader.axdrLength()
+        content = try CipheredContent(&reader, length: length, from: systemTitle)
+    }
+
+    /// What a telegram tells of its protection.
+    func description(isAuthenticated: Bool) -> Ciphering {
+        Ciphering(
+            systemTitle: content.systemTitle, securityControl: content.securityControl,
+            invocationCounter: content.invocationCounter, isAuthenticated: isAuthenticated)
+    }
+
+    /// Decrypts, and checks the tag where there are one and the keys for it; see `CipheredContent.open`.
+    func open(
+        with keys: CipheringKeys, isMessage: ([UInt8]) -> Bool
+    ) throws(WireError) -> CipheredContent.Opened {
+        try content.open(with: keys, isMessage: isMessage)
     }
 }

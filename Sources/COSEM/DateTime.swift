@@ -35,3 +35,13 @@ enum DateTime {
             isDoubtful: isStatusKnown && status & 0x0B != 0)
     }
 }
+
+extension DateTime {
+    /// The twelve octets of a civil time; weekday, hundredths, and deviation where none is known are left unspecified.
+    static func octets(_ time: MeterTime) -> [UInt8] {
+        let deviation = time.utcOffset.flatMap { Int16(exactly: -$0) }.map { UInt16(bitPattern: $0) } ?? 0x8000
+        let numbers = [time.month, time.day, 0xFF, time.hour, time.minute, time.second, 0xFF]
+        return UInt16(clamping: time.year).octets + numbers.map { UInt8(clamping: $0) } + deviation.octets
+            + [time.isDaylightSaving == true ? 0x80 : 0x00]
+    }
+}

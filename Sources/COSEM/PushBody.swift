@@ -35,9 +35,15 @@ struct PushBody {
     }
 
     /// Adds the value or values of one code.
-    mutating func append(_ code: ObisCode, _ tape: AxdrTape, of bytes: [UInt8]) {
+    mutating func append(
+        _ code: ObisCode, _ tape: AxdrTape, at index: Int = 0, of bytes: [UInt8], scalerUnit: ScalerUnit? = nil,
+        time: MeterTime? = nil
+    ) {
         reader = AxdrReader(tape: tape, bytes: bytes)
-        emit(at: 0, obis: code, scalerUnit: nil)
+        let first = registers.count
+        emit(at: index, obis: code, scalerUnit: scalerUnit)
+        guard let time else { return }
+        for index in first..<registers.count { registers[index].time = time }
     }
 
     // MARK: Object list

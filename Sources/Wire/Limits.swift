@@ -8,6 +8,10 @@ public enum Limits {
     public static let axdrDepth = 16
     /// Elements of one A-XDR message, all levels together.
     public static let axdrElements = 4096
+    /// Elements of one answer that was asked for: a list of hundreds of objects with their access rights.
+    public static let answerElements = 32 * 1024
+    /// Objects of one meter that are asked for where the configuration names none.
+    public static let clientRegisters = 64
     /// A scaler beyond this power of ten belongs to no meter.
     public static let scaler = 30
     /// An HDLC frame between its flags: 11 bits of length (IEC 62056-46, 6.4.2.2).
