@@ -66,7 +66,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Configuration",
-            dependencies: ["OBIS", "Wire", "IEC62056", "MBus", "Metering", "Rules", yams],
+            dependencies: ["OBIS", "Wire", "COSEM", "IEC62056", "MBus", "Metering", "Rules", yams],
             // The shipped profiles are part of the program: it needs no file of its own to start.
             resources: [.embedInCode("Profiles")],
             swiftSettings: strict),
@@ -132,7 +132,7 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "MeteringTests",
-            dependencies: ["Metering", "Configuration", "IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
+            dependencies: ["Metering", "Configuration", "COSEM", "IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
             name: "RedactionTests",

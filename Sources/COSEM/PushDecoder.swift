@@ -193,7 +193,7 @@ public struct PushDecoder: Framer {
         return WireError(.unsupported, "\(name) is not a push", offset: offset)
     }
 
-    private static func telegram(_ notification: DataNotification, _ ciphering: Ciphering?) -> Telegram {
+    static func telegram(_ notification: DataNotification, _ ciphering: Ciphering?) -> Telegram {
         let body = notification.body
         return Telegram(
             meter: PushIdentity.identity(of: body.registers, systemTitle: ciphering?.systemTitle),

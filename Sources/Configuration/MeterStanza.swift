@@ -11,16 +11,12 @@ extension ConfigurationReading {
         "id", "name", "enabled", "protocol", "transport", "bus", "time_zone", "meter_clock", "serial", "interval",
         "align", "at", "record", "limits", "anomalies", "offset", "plausible", "behind",
     ]
-    private static let laterKeys: Set<String> = [
-        "client", "server", "security",
-    ]
-    /// Protocols of later versions, so that their names are not taken for a slip of the finger.
-    private static let laterProtocols = ["dlms-client"]
 
     private static func spellings(_ key: ProtocolKey) -> [String] {
         switch key {
         case .encryptionKey, .authenticationKey, .password: secretKeys(key.rawValue)
-        case .profile, .address, .secondary, .mode, .baud, .wakeUp, .crc, .subMeters, .registers, .loadProfile:
+        case .profile, .address, .secondary, .mode, .baud, .wakeUp, .crc, .subMeters, .registers, .loadProfile,
+            .client, .server, .security, .ciphering, .framing, .systemTitle, .dedicatedKey, .invocationCounter:
             [key.rawValue]
         }
     }
@@ -49,7 +45,7 @@ extension ConfigurationReading {
 
     private func meter(_ value: Value) -> Meter? {
         let keys = Self.commonKeys + ProtocolKey.allCases.flatMap(Self.spellings)
-        guard let section = value.section("a meter", keys: keys, notYet: Self.laterKeys) else { return nil }
+        guard let section = value.section("a meter", keys: keys) else { return nil }
         let id = section.required("id", example: "main")?.identifier()
         if let id { note(id, section) }
         let meterProtocol = section.required("protocol", example: "dlms-push").flatMap(namedProtocol)
@@ -62,6 +58,10 @@ extension ConfigurationReading {
         settings.line = endpoint?.line
         if let endpoint, bus == nil, isEnabled { claim(endpoint, for: id ?? "?", section) }
         if let bus, let slave = settings.slave, isEnabled { claim(slave, on: bus, for: id ?? "?", section) }
+        if meterProtocol?.keys.contains(.security) ?? false {
+            requireLogicalNames(settings, section)
+            if isEnabled { requireSecrets(settings, section) }
+        }
         if let endpoint, let place = section["transport"] ?? section["bus"] {
             requireLine(meterProtocol?.needsLine(settings), endpoint, place)
         }
@@ -129,14 +129,8 @@ extension ConfigurationReading {
     private func namedProtocol(_ value: Value) -> MeterProtocol? {
         guard let text = value.text() else { return nil }
         if let found = loader.protocols.first(where: { $0.name == text }) { return found }
-        if Self.laterProtocols.contains(text) {
-            value.fail(
-                "\(quoted(text)) \(Section.notYet)",
-                remedy: "write one of: " + loader.protocols.map(\.name).joined(separator: ", "))
-        } else {
-            let names = loader.protocols.map(\.name)
-            value.fail("\(quoted(text)) is no protocol", remedy: value.suggestion(for: text, among: names))
-        }
+        let names = loader.protocols.map(\.name)
+        value.fail("\(quoted(text)) is no protocol", remedy: value.suggestion(for: text, among: names))
         return nil
     }
 
@@ -166,6 +160,7 @@ extension ConfigurationReading {
         settings.checksum = choice(section["crc"], "check of a telegram") ?? .auto
         settings.registers = section["registers"].flatMap(registers) ?? []
         settings.loadProfile = section["load_profile"].flatMap(loadProfile) ?? .standard
+        if meterProtocol?.keys.contains(.security) ?? false { settings.association = association(section) }
         // The keys of a meter that is not read may be missing; that they stand in the file is refused all the same.
         if isEnabled {
             func secret(_ key: ProtocolKey, _ kind: SecretKind) -> Secret? {

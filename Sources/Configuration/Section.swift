@@ -186,18 +186,14 @@ extension Value {
 
     /// A mapping of which every key is known.
     ///
-    /// - Parameters:
-    ///   - what: what the keys are keys of, for the message.
-    ///   - notYet: keys that a later version will understand.
-    func section(_ what: String, keys: [String], notYet: Set<String> = []) -> Section? {
+    /// - Parameter what: what the keys are keys of, for the message.
+    func section(_ what: String, keys: [String]) -> Section? {
         guard let entries = entries() else { return nil }
         var values: [String: Value] = [:]
         // A key that was probably meant is not reported as missing as well.
         var names = Set(entries.map(\.name))
         for (name, place, value) in entries {
-            if notYet.contains(name) {
-                findings.fail(place, key(name), Section.notYet, remedy: "leave the key out")
-            } else if keys.contains(name) {
+            if keys.contains(name) {
                 values[name] = value
             } else {
                 if let meant = Suggestion.nearest(to: name, among: keys) { names.insert(meant) }
@@ -212,8 +208,6 @@ extension Value {
 
 /// A mapping whose keys are known.
 struct Section {
-    static let notYet = "is not supported yet by this version"
-
     let value: Value
     fileprivate let values: [String: Value]
     /// Every key that is there or was probably meant, with those that were refused.

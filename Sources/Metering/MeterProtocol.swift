@@ -108,6 +108,18 @@ public enum ProtocolKey: String, Sendable, Hashable, CaseIterable {
     case registers
     /// Where the meter keeps the intervals that fill a hole.
     case loadProfile = "load_profile"
+    /// Who asks a DLMS meter, and which of its logical devices.
+    case client
+    case server
+    /// How an association is authenticated, and how its messages are protected.
+    case security
+    case ciphering
+    /// The link layer of DLMS.
+    case framing
+    /// Eight bytes that name the client.
+    case systemTitle = "system_title"
+    case dedicatedKey = "dedicated_key"
+    case invocationCounter = "invocation_counter"
 }
 
 /// A register that is asked for by name.
@@ -157,6 +169,7 @@ public struct ProtocolSettings: Sendable, Hashable {
     /// In the order of the configuration; empty: what the meter offers.
     public var registers: [RegisterChoice] = []
     public var loadProfile = LoadProfileChoice.standard
+    public var association = AssociationSettings()
     /// The line at the start of a conversation; nil where the link has none.
     public var line: LineSettings?
 

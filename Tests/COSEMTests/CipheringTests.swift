@@ -32,7 +32,7 @@ struct CipheringTests {
         }
     }
 
-    private static func open(_ bytes: [UInt8], _ keys: CipheringKeys) throws(WireError) -> GeneralCiphering.Opened {
+    private static func open(_ bytes: [UInt8], _ keys: CipheringKeys) throws(WireError) -> CipheredContent.Opened {
         var reader = WireReader(bytes.rawSpan)
         let message = try GeneralCiphering(&reader)
         return try message.open(with: keys) { _ in true }

@@ -130,8 +130,6 @@ struct DiagnosticTests {
                 meter("", protocol: "dlms-pusch"), "3:15", "meters[0].protocol", "no protocol",
                 "did you mean dlms-push?"),
             Refusal(meter("", protocol: "modbus"), "3:15", "meters[0].protocol", "dlms-push, iec62056-21"),
-            Refusal(
-                meter("", protocol: "dlms-client"), "3:15", "meters[0].protocol", "not supported yet by this version"),
             Refusal(meter("enabled: maybe"), "5:14", "meters[0].enabled", "truth value", "true or false"),
             Refusal(
                 meter("profile: lg-e45"), "5:14", "meters[0].profile", "no profile `lg-e45`", "did you mean lg-e450?"),

@@ -186,7 +186,7 @@ struct AssociationResponse: Sendable {
 
     /// - Throws: why the meter refuses, with what can be done.
     func require(isCiphered: Bool) throws(WireError) {
-        guard result == 0 else { throw refusal }
+        try requireAcceptance()
         let expected: UInt8 = isCiphered ? 3 : 1
         guard context == nil || context == expected else {
             throw WireError(
@@ -194,6 +194,10 @@ struct AssociationResponse: Sendable {
                 "the meter answers with another application context (\(context ?? 0) instead of \(expected)): refused, since it may be a downgrade"
             )
         }
+    }
+
+    func requireAcceptance() throws(WireError) {
+        guard result == 0 else { throw refusal }
     }
 
     private var refusal: WireError {

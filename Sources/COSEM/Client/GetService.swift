@@ -59,7 +59,7 @@ struct GetExchange: Sendable {
     let attributes: [CosemAttribute]
     private let part: RangeDescriptor?
     private let isList: Bool
-    private let invoke: UInt8
+    let invoke: UInt8
     private var raw: [UInt8] = []
     private var lastBlock: UInt32 = 0
 
@@ -78,6 +78,25 @@ struct GetExchange: Sendable {
         self.part = part
         self.invoke = invoke
         isList = attributes.count != 1
+    }
+
+    /// A request that somebody else sent; nil for one of a next block, and for what is none.
+    ///
+    /// Which part is asked for does not matter to the answer.
+    init?(request: [UInt8]) {
+        var reader = WireReader(request.rawSpan)
+        guard (try? reader.uint8()) == Self.requestTag, let choice = try? reader.uint8(), choice == 1 || choice == 3,
+            let invoke = try? reader.uint8(), let count = choice == 1 ? 1 : try? reader.axdrLength()
+        else { return nil }
+        var attributes: [CosemAttribute] = []
+        for _ in 0..<count {
+            guard let attribute = CosemAttribute(&reader) else { return nil }
+            attributes.append(attribute)
+        }
+        self.attributes = attributes
+        self.invoke = invoke
+        part = nil
+        isList = choice == 3
     }
 
     /// Bytes of a request of so many attributes.
@@ -214,5 +233,20 @@ struct ProofExchange: Sendable {
         guard try reader.uint8() == AxdrTag.octetString.rawValue else { return nil }
         let count = try reader.axdrLength()
         return try reader.bytes(count)
+    }
+}
+
+extension CosemAttribute {
+    /// Reads a descriptor and what selects a part of the attribute.
+    fileprivate init?(_ reader: inout WireReader) {
+        guard let interfaceClass = try? reader.uint16(), let name = try? reader.bytes(6),
+            let attribute = try? reader.uint8(), let hasSelection = try? reader.uint8()
+        else { return nil }
+        if hasSelection != 0 {
+            guard (try? reader.skip(1)) != nil, (try? AxdrTape(&reader)) != nil else { return nil }
+        }
+        self.init(
+            interfaceClass: interfaceClass, name: ObisCode(name[0], name[1], name[2], name[3], name[4], name[5]),
+            attribute: attribute)
     }
 }

@@ -12,13 +12,6 @@ struct ProfileReader: Sendable {
         var isScaleKnown: Bool
 
         var isTime: Bool { target.interfaceClass == InterfaceClass.clock && target.attribute == 2 }
-        /// Nil where the column has none.
-        var scaleAttribute: CosemAttribute? {
-            guard InterfaceClass.isScaled(target.interfaceClass, target.attribute) else { return nil }
-            return InterfaceClass.scalerUnit(of: target.interfaceClass).map {
-                CosemAttribute(interfaceClass: target.interfaceClass, name: target.name, attribute: $0)
-            }
-        }
     }
 
     private let profile: ObisCode
@@ -46,7 +39,7 @@ struct ProfileReader: Sendable {
         guard entries == nil else { return nil }
         guard let columns else { return ([attribute(3)], nil) }
         guard isPeriodKnown else { return ([attribute(4)], nil) }
-        let scales = columns.filter { !$0.isScaleKnown }.compactMap(\.scaleAttribute)
+        let scales = columns.filter { !$0.isScaleKnown }.compactMap(\.target.scale)
         guard scales.isEmpty else { return (Array(scales.prefix(limit)), nil) }
         guard let time = columns.first(where: \.isTime) else { return nil }
         let range = RangeDescriptor(
@@ -93,8 +86,7 @@ struct ProfileReader: Sendable {
                 let number = answer.reader.integer(at: parts[2]).flatMap({ UInt8(exactly: $0) })
             else { throw WireError(.malformed, "a column of the load profile that is no object") }
             let target = CosemAttribute(interfaceClass: interfaceClass, name: name, attribute: number)
-            let isScaled = InterfaceClass.isScaled(interfaceClass, number)
-            columns.append(Column(target: target, scale: nil, isScaleKnown: !isScaled))
+            columns.append(Column(target: target, scale: nil, isScaleKnown: target.scale == nil))
         }
         guard columns.contains(where: \.isTime) else {
             throw WireError(.unsupported, "the load profile \(profile) has no times")
@@ -111,7 +103,7 @@ struct ProfileReader: Sendable {
     }
 
     private mutating func takeScale(_ result: AttributeResult, of attribute: CosemAttribute) {
-        for index in (columns ?? []).indices where columns?[index].scaleAttribute == attribute {
+        for index in (columns ?? []).indices where columns?[index].target.scale == attribute {
             if case .data(let bytes) = result { columns?[index].scale = Answer(bytes)?.scalerUnit }
             columns?[index].isScaleKnown = true
         }

@@ -62,7 +62,7 @@ struct RegisterReader: Sendable {
         let known = register.interfaceClass ?? classes[register.name]
         let candidates =
             known.map { [$0] }
-            ?? InterfaceClass.candidates(d: register.name.d, isElectricity: register.name.a != 0)
+            ?? InterfaceClass.candidates(for: register.name)
         return Entry(
             name: register.name, classes: candidates, attribute: register.attribute ?? 2, isOptional: isOptional)
     }
@@ -82,22 +82,13 @@ struct RegisterReader: Sendable {
     }
 
     private var missingScales: [CosemAttribute] {
-        given.compactMap { entry in entry.target.flatMap(Self.scale) }.filter { scales[$0] == nil }
-    }
-
-    private static func scale(of target: CosemAttribute) -> CosemAttribute? {
-        guard InterfaceClass.isScaled(target.interfaceClass, target.attribute) else { return nil }
-        return InterfaceClass.scalerUnit(of: target.interfaceClass).map {
-            CosemAttribute(interfaceClass: target.interfaceClass, name: target.name, attribute: $0)
-        }
+        given.compactMap { entry in entry.target?.scale }.filter { scales[$0] == nil }
     }
 
     /// An extended register says when its value was captured: the time of a maximum.
     private var missingTimes: [CosemAttribute] {
         given.filter { $0.target?.interfaceClass == InterfaceClass.extendedRegister && captureTimes[$0.name] == nil }
-            .map {
-                CosemAttribute(interfaceClass: InterfaceClass.extendedRegister, name: $0.name, attribute: 5)
-            }
+            .compactMap { $0.target?.captureTime }
     }
 
     // MARK: Answers
@@ -165,40 +156,29 @@ struct RegisterReader: Sendable {
     ///
     /// - Throws: `meterError` where the meter gave none of the wanted values.
     mutating func telegram() throws(WireError) -> Telegram {
-        var body = PushBody()
-        var warnings: [String] = []
+        var attributes = ReadAttributes(scales: scales.compactMapValues { $0 })
+        var refusals: [String] = []
         var count = 0
         for entry in entries {
             guard let target = entry.target, let value = entry.value else { continue }
             switch value {
-            case .data(let bytes):
-                append(bytes, target, to: &body)
+            case .data:
+                attributes.add(value, of: target)
+                if let time = target.captureTime, let captured = captureTimes[target.name] {
+                    attributes.add(captured, of: time)
+                }
                 if !entry.isOptional { count += 1 }
-            case .refused(let reason) where entry.isOptional: _ = reason
-            case .refused(let reason): warnings.append("\(entry.name) was not given: \(reason.name)")
+            case .refused(let reason):
+                if !entry.isOptional { refusals.append("\(entry.name) was not given: \(reason.name)") }
             }
         }
         forgetMissingScales()
         guard count > 0 else {
-            throw WireError(.meterError, warnings.first ?? "the meter gave none of its registers")
+            throw WireError(.meterError, refusals.first ?? "the meter gave none of its registers")
         }
-        return Telegram(
-            meter: PushIdentity.identity(of: body.registers), meterTime: PushIdentity.clock(of: body.registers),
-            registers: body.registers, warnings: body.warnings + warnings)
-    }
-
-    private func append(_ bytes: [UInt8], _ target: CosemAttribute, to body: inout PushBody) {
-        guard let answer = Answer(bytes) else { return }
-        let scale = Self.scale(of: target).flatMap { scales[$0] ?? nil }
-        let time = captureTimes[target.name].flatMap(Self.time)
-        body.append(target.name, answer.tape, of: bytes, scalerUnit: scale, time: time)
-    }
-
-    private static func time(_ result: AttributeResult) -> MeterTime? {
-        guard case .data(let bytes) = result, let answer = Answer(bytes),
-            case .time(let time) = answer.reader.value(at: 0)
-        else { return nil }
-        return time
+        var telegram = attributes.telegram
+        telegram.warnings += refusals
+        return telegram
     }
 
     /// A scale that the meter did not give is asked for again at the next poll.
