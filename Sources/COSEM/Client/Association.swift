@@ -16,8 +16,10 @@ struct Association: Sendable {
     private static let challengeLength = 16
     private static let keyLength = 16
 
-    /// - Parameter isPublic: without rights and protection.
-    init(_ settings: ClientSettings, isPublic: Bool) {
+    /// - Parameters:
+    ///   - isPublic: without rights and protection.
+    ///   - newest: the newest invocation counter of the meter that was seen before.
+    init(_ settings: ClientSettings, isPublic: Bool, newest: SeenCounter? = nil) {
         self.settings = settings
         mechanism = isPublic ? .none : settings.mechanism
         challenge = mechanism.isMutual ? settings.random(Self.challengeLength) : []
@@ -28,7 +30,7 @@ struct Association: Sendable {
         ciphering = control.map {
             AssociationCiphering(
                 securityControl: $0, keys: settings.keys, dedicatedKey: dedicatedKey,
-                clientTitle: settings.systemTitle)
+                clientTitle: settings.systemTitle, newest: newest)
         }
     }
 
@@ -114,6 +116,9 @@ struct Association: Sendable {
 
     /// How the answers were protected; nil where they were not.
     var protection: Ciphering? { ciphering?.lastOpened }
+
+    /// The newest invocation counter of the meter.
+    var newest: SeenCounter? { ciphering?.newest }
 
     // MARK: Proof
 

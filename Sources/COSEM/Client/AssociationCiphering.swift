@@ -50,6 +50,12 @@ struct InvocationCounter: Sendable {
     }
 }
 
+/// An invocation counter that a meter used. Another meter begins its own count.
+struct SeenCounter: Sendable, Hashable {
+    let systemTitle: [UInt8]
+    let number: UInt32
+}
+
 /// Protects the messages of one association and opens those of the meter (IEC 62056-5-3, 5.3 and 5.7.2).
 ///
 ///     C8 len SC IC …    glo-get, under the global key          CC   the meter's answer
@@ -66,13 +72,18 @@ struct AssociationCiphering: Sendable {
     /// Whether the meter uses general-glo-ciphering.
     private var isGeneral = false
     private var dedicatedCounter: UInt32 = 1
-    /// The newest counters of the meter under each key.
-    private var newest: UInt32?
-    private var newestDedicated: UInt32?
+    /// The newest counters of the meter under each key; that of the global key over all associations.
+    private(set) var newest: SeenCounter?
+    private var newestDedicated: SeenCounter?
     /// How the newest message under the global key was protected.
     private(set) var lastOpened: Ciphering?
 
-    init(securityControl: UInt8, keys: CipheringKeys, dedicatedKey: Secret?, clientTitle: [UInt8]) {
+    /// - Parameter newest: the newest counter of the meter that was seen before.
+    init(
+        securityControl: UInt8, keys: CipheringKeys, dedicatedKey: Secret?, clientTitle: [UInt8],
+        newest: SeenCounter? = nil
+    ) {
+        self.newest = newest
         self.securityControl = securityControl
         self.keys = keys
         self.dedicatedKey = dedicatedKey
@@ -166,7 +177,7 @@ struct AssociationCiphering: Sendable {
         guard opened.isAuthenticated || securityControl & CipheredContent.SecurityControl.authenticated == 0 else {
             throw WireError(.authentication, "the meter's answer carries no authentication tag")
         }
-        try require(rising: content.invocationCounter, isDedicated: isDedicated)
+        try require(rising: content, isDedicated: isDedicated)
         if !isDedicated {
             lastOpened = Ciphering(
                 systemTitle: content.systemTitle, securityControl: content.securityControl,
@@ -175,15 +186,16 @@ struct AssociationCiphering: Sendable {
         return opened.plaintext
     }
 
-    private mutating func require(rising number: UInt32, isDedicated: Bool) throws(WireError) {
+    private mutating func require(rising content: CipheredContent, isDedicated: Bool) throws(WireError) {
+        let seen = SeenCounter(systemTitle: content.systemTitle, number: content.invocationCounter)
         let before = isDedicated ? newestDedicated : newest
-        if let before, number <= before {
+        if let before, before.systemTitle == seen.systemTitle, seen.number <= before.number {
             throw WireError(
                 .authentication,
-                "the meter's invocation counter goes back (\(number) after \(before)): a message that came before is refused"
+                "the meter's invocation counter goes back (\(seen.number) after \(before.number)): a message that came before is refused"
             )
         }
-        if isDedicated { newestDedicated = number } else { newest = number }
+        if isDedicated { newestDedicated = seen } else { newest = seen }
     }
 
     private static func isMessage(_ plain: [UInt8]) -> Bool {

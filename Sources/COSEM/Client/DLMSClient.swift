@@ -36,6 +36,8 @@ public struct DLMSClient: Session {
     // Of the meter: outlives polls and links.
     private var registers: RegisterReader
     private var counter: InvocationCounter?
+    /// The newest counter of the meter's own: a recorded conversation is not taken for a new one.
+    private var newest: SeenCounter?
     /// Whether the meter refused a counter and told no newer one: it is asked.
     private var needsCounter = true
     /// How many attributes it takes at once, where it takes less than agreed.
@@ -123,7 +125,8 @@ extension DLMSClient {
     private mutating func connect(_ purpose: Purpose) {
         self.purpose = purpose
         let isPublic = if case .counter = purpose { true } else { false }
-        association = Association(settings, isPublic: isPublic)
+        newest = association.newest ?? newest
+        association = Association(settings, isPublic: isPublic, newest: newest)
         link = Self.makeLink(settings, client: isPublic ? ClientSettings.publicClient : settings.client)
         (exchange, proof, waiting, failure) = (nil, nil, nil, nil)
         beginsAnew = false

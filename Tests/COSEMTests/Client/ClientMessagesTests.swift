@@ -103,7 +103,7 @@ struct ClientMessagesTests {
         "addresses have one, two or four bytes",
         arguments: [
             (ServerAddress(logical: 1), "03"), (ServerAddress(logical: 1, physical: 17), "0223"),
-            (ServerAddress(logical: 16, physical: 32), "2041"), (ServerAddress(logical: 1, physical: 0x91), "00020123"),
+            (ServerAddress(logical: 16, physical: 32), "2041"), (ServerAddress(logical: 1, physical: 0x91), "00020223"),
             (ServerAddress(logical: 0x90), "0221"),
         ])
     func addresses(address: ServerAddress, expected: String) {
