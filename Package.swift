@@ -122,7 +122,8 @@ let package = Package(
             name: "IEC62056Tests", dependencies: ["IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
             swiftSettings: testing),
         .testTarget(
-            name: "COSEMTests", dependencies: ["COSEM", "MBus", "OBIS", "Wire", "TestSupport", crypto],
+            name: "COSEMTests",
+            dependencies: ["COSEM", "MBus", "MeterSimulator", "OBIS", "Wire", "TestSupport", crypto],
             swiftSettings: testing),
         .testTarget(
             name: "MBusTests", dependencies: ["MBus", "MeterSimulator", "OBIS", "Wire", "TestSupport"],

@@ -8,9 +8,15 @@ struct AxdrWriter {
     mutating func structure(_ count: Int) { container(.structure, count) }
     mutating func array(_ count: Int) { container(.array, count) }
 
+    mutating func null() { bytes.append(AxdrTag.null.rawValue) }
+    mutating func boolean(_ value: Bool) { bytes += [AxdrTag.boolean.rawValue, value ? 1 : 0] }
+    mutating func enumeration(_ value: UInt8) { bytes += [AxdrTag.enumeration.rawValue, value] }
+    mutating func uint8(_ value: UInt8) { bytes += [AxdrTag.uint8.rawValue, value] }
     mutating func uint16(_ value: Int) { integer(.uint16, UInt64(clamping: value), bytes: 2) }
     mutating func uint32(_ value: Int) { integer(.uint32, UInt64(clamping: value), bytes: 4) }
     mutating func int8(_ value: Int8) { bytes += [AxdrTag.int8.rawValue, UInt8(bitPattern: value)] }
+    mutating func int16(_ value: Int) { integer(.int16, UInt64(bitPattern: Int64(value)), bytes: 2) }
+    mutating func int32(_ value: Int) { integer(.int32, UInt64(bitPattern: Int64(value)), bytes: 4) }
 
     mutating func octets(_ value: [UInt8]) {
         bytes.append(AxdrTag.octetString.rawValue)

@@ -12,6 +12,8 @@ public struct SimulatedMeter: Sendable {
         case optical(OpticalMeter.Configuration, OpticalMeter.Faults)
         /// It is one of the slaves of a bus.
         case bus([SimulatedBus.Slave], line: LineSettings, echoes: Bool)
+        /// It is asked over DLMS/COSEM.
+        case dlms(SimulatedDLMSMeter)
     }
 
     public let kind: Kind
@@ -30,6 +32,7 @@ public struct SimulatedMeter: Sendable {
         case .talking(let meter, _): meter.line
         case .optical(let configuration, _): configuration.initialLine
         case .bus(_, let line, _): line
+        case .dlms: LineSettings(baud: 9600)
         }
     }
 
@@ -52,6 +55,9 @@ public struct SimulatedMeter: Sendable {
             await answer(meter, over: line)
         case .bus(let slaves, _, let echoes):
             await SimulatedBus(slaves: slaves, seed: seed, echoes: echoes).run(over: line)
+        case .dlms(let meter):
+            let house = house
+            await meter.run(over: line) { house.now() }
         }
     }
 
