@@ -48,9 +48,9 @@ extension MeterProtocol {
         hasLoadProfile: { $0.loadProfile != .off },
         recognition: Recognition(
             questions: [
-                question("DLMS over HDLC (SNRM, public client)", LineSettings(baud: 9600)),
-                question("DLMS over HDLC (SNRM, public client)", LineSettings(baud: 19200)),
-                question("DLMS over HDLC (SNRM, public client)", LineSettings(baud: 115_200)),
+                question("DLMS association of the public client", LineSettings(baud: 9600)),
+                question("DLMS association of the public client", LineSettings(baud: 19200)),
+                question("DLMS association of the public client", LineSettings(baud: 115_200)),
             ],
             advice: "a meter that is asked by DLMS tells most of its values only to clients with a password or keys"))
 

@@ -234,13 +234,6 @@ struct DiagnosticTests {
     func records(_ refusal: Refusal) { check(refusal) }
 
     @Test(
-        "in keys that a later version will understand",
-        arguments: [
-            Refusal(meter("security: hls-gmac"), "5:5", "meters[0].security", "not supported yet")
-        ])
-    func later(_ refusal: Refusal) { check(refusal) }
-
-    @Test(
         "in a profile",
         arguments: [
             Refusal(profile("unit: {}"), "3:5", "profiles.p.unit", "no key of a profile", "did you mean units?"),

@@ -117,7 +117,12 @@ struct ProtocolKeyTests {
         (.authenticationKey, "authentication_key_file: key", 30), (.address, "address: 1", 14),
         (.secondary, "secondary: \"12345678\"", 16), (.mode, "mode: c", 11),
         (.baud, "baud: 9600", 11), (.wakeUp, "wake_up: true", 14), (.crc, "crc: arc", 10),
-        (.subMeters, "sub_meters: []", 17),
+        (.subMeters, "sub_meters: []", 17), (.password, "password_file: key", 20),
+        (.registers, "registers: [\"1-0:1.8.0*255\"]", 16), (.loadProfile, "load_profile: off", 19),
+        (.client, "client: 1", 13), (.server, "server: 1", 13), (.security, "security: none", 15),
+        (.ciphering, "ciphering: none", 16), (.framing, "framing: hdlc", 14),
+        (.systemTitle, "system_title: 4F42534400000001", 19), (.dedicatedKey, "dedicated_key: true", 20),
+        (.invocationCounter, "invocation_counter: off", 25),
     ]
 
     @Test("a protocol refuses the keys of the others", arguments: ProtocolRegistry.all.map(\.name))

@@ -1,3 +1,4 @@
+import COSEM
 import Configuration
 import IEC62056
 import MBus
@@ -36,7 +37,7 @@ struct Recording: Sendable, CustomStringConvertible {
 
 /// What the simulator says in each protocol. A protocol without an entry fails the conformance suite.
 enum Recordings {
-    static let all: [Recording] = pushes + carriers + readouts + telegrams + files + answers
+    static let all: [Recording] = pushes + carriers + readouts + telegrams + files + answers + exchanges
 
     // MARK: Pushes
 
@@ -129,6 +130,41 @@ enum Recordings {
             name:
                 "\(configuration.kind) \(configuration.structure)\(configuration.telegrams > 1 ? " in telegrams" : "")",
             settings: ProtocolSettings(), bytes: answers.flatMap { $0 })
+    }
+
+    // MARK: Exchanges
+
+    private static let exchanges: [Recording] = [
+        exchange(.hdlc, "plain"), exchange(.hdlc, "ciphered", isCiphered: true), exchange(.wrapper, "plain"),
+    ]
+
+    /// What a client and a meter say to each other at one poll.
+    private static func exchange(
+        _ framing: ClientSettings.Framing, _ name: String, isCiphered: Bool = false
+    ) -> Recording {
+        var configuration = DLMSServer.Configuration()
+        configuration.clients = [
+            DLMSServer.Client(
+                address: 1, mechanism: .none,
+                keys: DLMSServer.Keys(encryption: encryptionKey, authentication: authenticationKey),
+                isCiphered: isCiphered)
+        ]
+        let keys =
+            isCiphered
+            ? CipheringKeys(encryption: encryptionKey, authentication: authenticationKey) : CipheringKeys()
+        let settings = ClientSettings(
+            framing: framing, client: 1, ciphering: isCiphered ? .both : .none, keys: keys, counterObject: nil,
+            registers: [WantedRegister(ObisCode(1, 0, 1, 8, 0), interfaceClass: 3)])
+        var bench = ClientBench(
+            settings,
+            DLMSMeter(server: DLMSServer(configuration: configuration), framing: framing == .hdlc ? .hdlc : .wrapper))
+        _ = bench.poll()
+        return Recording(
+            protocolName: "dlms-client", name: "\(framing.rawValue) \(name)",
+            settings: ProtocolSettings(encryptionKey: keys.encryption, authenticationKey: keys.authentication),
+            bytes: bench.traffic,
+            // A wrapper has none.
+            hasCheck: framing == .hdlc, isDelimited: framing == .wrapper)
     }
 
     // MARK: Readouts

@@ -121,7 +121,7 @@ struct RedactorTests {
         #expect(text.hasSuffix(")\r\n1.8.0(001234.567*kWh)\r\n!\r\n\u{3}x"))
     }
 
-    @Test("finds identities in frames of which every check is wrong", arguments: ProtocolRegistry.all.map(\.name))
+    @Test("finds identities in frames of which every check is wrong", arguments: RedactedRecordingsTests.names)
     func neverRight(name: String) throws {
         let meterProtocol = try protocolNamed(name)
         for recorded in try Recorded.fixtures(meterProtocol, "bad") {
@@ -205,7 +205,7 @@ struct RedactorTests {
     @Test("never fails on hostile bytes, and lets no identifier through that it knows")
     func hostile() throws {
         var random = SeededGenerator(seed: 9)
-        for meterProtocol in ProtocolRegistry.all {
+        for meterProtocol in ProtocolRegistry.all where meterProtocol.survey != nil {
             let recordings = try Recorded.fixtures(meterProtocol, "good") + Recorded.fixtures(meterProtocol, "bad")
             for round in 0..<60 {
                 var bytes = try #require(recordings.randomElement(using: &random)).bytes
@@ -265,7 +265,7 @@ struct RedactorTests {
         return (file + [UInt8(check & 0xFF), UInt8(check >> 8)], isShort)
     }
 
-    @Test("survives bytes that look like many beginnings", arguments: ProtocolRegistry.all.map(\.name))
+    @Test("survives bytes that look like many beginnings", arguments: RedactedRecordingsTests.names)
     func manyBeginnings(name: String) throws {
         for unit: [UInt8] in [
             [0x7E, 0xA7, 0xFF], [0x68, 0xFF, 0xFF, 0x68], [0xE0, 0xC0, 0, 1], [0x1B, 0x1B, 0x1B, 0x1B, 1, 1, 1, 1],

@@ -5,15 +5,22 @@ public import Wire
 /// headers, or as bare messages one after the other.
 ///
 /// What one association read comes out as one telegram, when the association ends or the next one begins: a scale may be
-/// asked for after its value.
+/// asked for after its value. One of which a part is missing gives none: its values could be told in the wrong scale.
+///
+/// Frames are looked for everywhere; headers and bare messages are believed only at the start of a burst and behind one
+/// another.
 public struct ExchangeDecoder: Framer {
     private let keys: CipheringKeys
     private var buffer = LinkBuffer()
     private var isFinishing = false
+    /// What the burst consists of; nil before its first byte.
+    private var form: Form?
     private var outputs: [FramerOutput<Telegram>] = []
     /// Segments by the address of their sender.
     private var segments: [[UInt8]: SegmentAssembly] = [:]
     private var blocks = BlockAssembly()
+
+    private enum Form { case frames, messages }
 
     // Of the association.
     private var clientTitle: [UInt8]?
@@ -21,13 +28,17 @@ public struct ExchangeDecoder: Framer {
     private var dedicatedKey: Secret?
     private var requests: [UInt8: GetExchange] = [:]
     private var attributes = ReadAttributes()
+    /// Whether something was said that has led to no telegram yet.
+    private var hasBegun = false
+    /// Whether an answer came whose request is missing.
+    private var isIncomplete = false
     private var ciphering: Ciphering?
 
     public init(keys: CipheringKeys = CipheringKeys()) {
         self.keys = keys
     }
 
-    public var isIdle: Bool { buffer.isEmpty && attributes.isEmpty }
+    public var isIdle: Bool { buffer.isEmpty && form == nil && !hasBegun }
 
     public mutating func append(_ bytes: [UInt8]) { buffer.append(bytes) }
 
@@ -43,9 +54,8 @@ public struct ExchangeDecoder: Framer {
                 guard outputs.isEmpty else { continue }
                 guard isFinishing else { return nil }
                 isFinishing = false
-                endAssociation()
-                if outputs.isEmpty { return nil }
-                continue
+                form = nil
+                endAssociation(isCut: true)
             }
         }
     }
@@ -54,7 +64,16 @@ public struct ExchangeDecoder: Framer {
 
     /// - Returns: whether something was taken from the buffer.
     private mutating func step() -> Bool {
+        if form == nil {
+            form = buffer[0] == 0x00 || buffer[0].map(Self.isTag) == true ? .messages : .frames
+        }
+        if form == .messages { return message() }
         if buffer[0] == HDLCFrame.flag { return frame() }
+        skip()
+        return true
+    }
+
+    private mutating func message() -> Bool {
         if buffer[0] == 0x00, let isTaken = wrapped() { return isTaken }
         switch Self.length(of: buffer.bytes) {
         case .whole(let length):
@@ -62,15 +81,15 @@ public struct ExchangeDecoder: Framer {
             buffer.consume(length)
             process(apdu)
         case .incomplete where !isFinishing: return false
-        case .incomplete:
-            outputs.append(
-                .rejected(
-                    WireError(.truncated, "the message ends after \(buffer.count) bytes", offset: buffer.streamOffset),
-                    discarded: buffer.count))
-            buffer.consume(buffer.count)
-        case .none: skip()
+        case .incomplete: reject(.truncated, "the message ends after \(buffer.count) bytes", discarding: buffer.count)
+        case .none: form = .frames
         }
         return true
+    }
+
+    private mutating func reject(_ code: WireError.Code, _ text: String, discarding count: Int) {
+        outputs.append(.rejected(WireError(code, text, offset: buffer.streamOffset), discarded: count))
+        buffer.consume(count)
     }
 
     private mutating func frame() -> Bool {
@@ -79,25 +98,12 @@ public struct ExchangeDecoder: Framer {
             buffer.consume(length)
             take(frame)
         case .incomplete where !isFinishing: return false
-        case .damaged(let error, _):
-            outputs.append(
-                .rejected(WireError(error.code, error.message, offset: buffer.streamOffset), discarded: 1))
-            buffer.consume(1)
-            skip()
+        case .damaged(let error, _): reject(error.code, error.message, discarding: 1)
         case .incomplete(let isHeader) where isHeader:
-            outputs.append(
-                .rejected(
-                    WireError(.truncated, "the frame ends after \(buffer.count) bytes", offset: buffer.streamOffset),
-                    discarded: buffer.count))
-            buffer.consume(buffer.count)
-        // The closing flag of the frame before.
-        case .incomplete where buffer.count == 1: buffer.consume(1)
+            reject(.truncated, "the frame ends after \(buffer.count) bytes", discarding: buffer.count)
         case .none(let isHeader) where isHeader:
-            outputs.append(
-                .rejected(
-                    WireError(.checksum, "the header check sequence is wrong", offset: buffer.streamOffset),
-                    discarded: 1))
-            buffer.consume(1)
+            reject(.checksum, "the header check sequence is wrong", discarding: 1)
+        // The closing flag of the frame before, or no frame.
         case .none, .incomplete: buffer.consume(1)
         }
         return true
@@ -116,15 +122,20 @@ public struct ExchangeDecoder: Framer {
         return true
     }
 
-    /// Up to the next byte that a frame or a message may begin with.
+    /// Up to the next byte that a frame may begin with.
     private mutating func skip() {
         var count = 1
-        while let byte = buffer[count], byte != HDLCFrame.flag, !Self.isTag(byte) { count += 1 }
+        while let byte = buffer[count], byte != HDLCFrame.flag { count += 1 }
         buffer.consume(count)
         outputs.append(.noise(count))
     }
 
     private mutating func take(_ frame: HDLCFrame) {
+        switch frame.control {
+        case HDLCConnection.Control.snrm: hasBegun = true
+        case HDLCConnection.Control.disc: endAssociation()
+        default: break
+        }
         // Set-up and end of a connection are no messages.
         guard frame.control & 0x01 == 0, !frame.information.isEmpty else { return }
         // Addresses are no longer than four bytes, so that there are few.
@@ -244,6 +255,7 @@ public struct ExchangeDecoder: Framer {
     // MARK: Messages
 
     private mutating func process(_ apdu: [UInt8], isAssembled: Bool = false) {
+        if apdu.first != ReleaseRequest.responseTag { hasBegun = true }
         do throws(WireError) {
             switch apdu.first {
             case 0x60: try request(apdu)
@@ -284,7 +296,8 @@ public struct ExchangeDecoder: Framer {
     // MARK: Associations
 
     private mutating func request(_ apdu: [UInt8]) throws(WireError) {
-        endAssociation()
+        endAssociation(isCut: !attributes.isEmpty)
+        hasBegun = true
         (clientTitle, serverTitle, dedicatedKey) = (nil, nil, nil)
         var reader = WireReader(apdu.rawSpan)
         try reader.skip(1)
@@ -320,17 +333,25 @@ public struct ExchangeDecoder: Framer {
         try response.requireAcceptance()
     }
 
-    private mutating func endAssociation() {
-        requests = [:]
+    /// - Parameter isCut: whether nothing said that it ends.
+    private mutating func endAssociation(isCut: Bool = false) {
+        defer {
+            (requests, attributes, ciphering) = ([:], ReadAttributes(), nil)
+            (hasBegun, isIncomplete) = (false, false)
+        }
+        guard hasBegun else { return }
+        guard requests.isEmpty, !isIncomplete, attributes.hasAllScales else {
+            let error = WireError(.truncated, "the exchange is not whole: no value of it is used")
+            return outputs.append(.rejected(error, discarded: 0))
+        }
         guard !attributes.isEmpty else {
-            attributes = ReadAttributes()
+            // What ends properly has read nothing; what only stops has been cut.
+            if isCut { outputs.append(.rejected(WireError(.truncated, "the exchange ends before a value"), discarded: 0)) }
             return
         }
         var telegram = attributes.telegram
         telegram.ciphering = ciphering
         outputs.append(.frame(telegram))
-        attributes = ReadAttributes()
-        ciphering = nil
     }
 
     // MARK: Ciphered messages
@@ -376,6 +397,7 @@ public struct ExchangeDecoder: Framer {
 
     private mutating func answer(_ apdu: [UInt8]) throws(WireError) {
         guard apdu.count > 2, var exchange = requests[apdu[2] & 0x0F] else {
+            isIncomplete = true
             throw WireError(.framing, "an answer to a request that is not there")
         }
         let key = apdu[2] & 0x0F

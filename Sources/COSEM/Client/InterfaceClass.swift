@@ -56,6 +56,7 @@ struct ReadAttributes: Sendable {
     private var scales: [CosemAttribute: ScalerUnit]
     private var times: [CosemAttribute: MeterTime] = [:]
     private var values: [(CosemAttribute, [UInt8])] = []
+    private var refused: Set<CosemAttribute> = []
 
     init(scales: [CosemAttribute: ScalerUnit] = [:]) {
         self.scales = scales
@@ -63,11 +64,19 @@ struct ReadAttributes: Sendable {
 
     var isEmpty: Bool { values.isEmpty }
 
+    /// Whether each value that has a scale is there with it, unless the meter does not give it.
+    var hasAllScales: Bool {
+        values.allSatisfy { attribute, _ in
+            attribute.scale.map { scales[$0] != nil || refused.contains($0) } ?? true
+        }
+    }
+
     /// Scales and times may come before or after their values. What was refused is no part of it.
     mutating func add(_ result: AttributeResult, of attribute: CosemAttribute) {
+        if case .refused = result { refused.insert(attribute) }
         guard case .data(let bytes) = result, let answer = Answer(bytes) else { return }
         guard attribute.isDescription else { return values.append((attribute, bytes)) }
-        if let scale = answer.scalerUnit { scales[attribute] = scale }
+        if let scale = answer.scalerUnit { scales[attribute] = scale } else { refused.insert(attribute) }
         if case .time(let time) = answer.reader.value(at: 0) { times[attribute] = time }
     }
 

@@ -19,6 +19,8 @@ struct ClientBench {
     private(set) var lines: [LineSettings] = []
     /// Everything that the client sent.
     private(set) var sent: [[UInt8]] = []
+    /// What both said, in order.
+    private(set) var traffic: [UInt8] = []
     /// Virtual time that passed, waiting for timers.
     private(set) var waited = Duration.zero
     private var timer: Duration?
@@ -72,6 +74,7 @@ struct ClientBench {
             switch action {
             case .send(let bytes):
                 sent.append(bytes)
+                traffic += bytes
                 events.append(.drained)
                 events += answers(to: bytes)
             case .setLine(let line): lines.append(line)
@@ -98,6 +101,7 @@ struct ClientBench {
             case .wait: break
             // As lines cut: in two pieces.
             case .send(let answer):
+                traffic += answer
                 events.append(.received(Array(answer.prefix(answer.count / 2))))
                 events.append(.received(Array(answer.dropFirst(answer.count / 2))))
             case .close: events.append(.closed)
