@@ -22,6 +22,8 @@ struct Recording: Sendable, CustomStringConvertible {
     var endsWithSilence = false
     /// Whether the link itself tells where a damaged message ends: a datagram, a connection, silence.
     var isDelimited = false
+    /// Whether most of it begins and ends a connection: damage there costs no value.
+    var isExchange = false
 
     var description: String { "\(protocolName), \(name)" }
 
@@ -164,7 +166,7 @@ enum Recordings {
             settings: ProtocolSettings(encryptionKey: keys.encryption, authenticationKey: keys.authentication),
             bytes: bench.traffic,
             // A wrapper has none.
-            hasCheck: framing == .hdlc, isDelimited: framing == .wrapper)
+            hasCheck: framing == .hdlc, isDelimited: framing == .wrapper, isExchange: true)
     }
 
     // MARK: Readouts

@@ -56,6 +56,7 @@ public struct ExchangeDecoder: Framer {
                 isFinishing = false
                 form = nil
                 endAssociation(isCut: true)
+                continue
             }
         }
     }
