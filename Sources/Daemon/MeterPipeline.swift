@@ -417,8 +417,8 @@ actor MeterPipeline {
         if let setBack = backfill?.setBack, setBack > 0 {
             log.say(
                 "profile set back", .notice, nil,
-                "\(setBack) entries of the load profile are not later than the one before: the meter's clock was set back. "
-                    + "They are left out.")
+                "The meter's clock was set back: entries of its load profile that are not later than the one before are left "
+                    + "out, \(setBack) in this answer.")
         }
         let isWhole = error == nil && backfill?.isBroken == false
         guard await journalEntries(end: isWhole ? clock.now : nil), isWhole else {

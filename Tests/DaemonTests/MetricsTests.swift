@@ -71,7 +71,7 @@ struct MetricsTests {
             (#"obisd_meter_errors_total\#(labels),code="timeout"}"#, "0"),
             (#"obisd_meter_open_anomalies\#(labels),severity="high"}"#, "0"),
         ] { #expect(values[series] == value, "\(series)") }
-        #expect(values.count == 13 + 8 + WireError.Code.allCases.count + Anomaly.Severity.allCases.count)
+        #expect(values.count == 13 + 9 + WireError.Code.allCases.count + Anomaly.Severity.allCases.count)
     }
 
     @Test("what is unknown has no line, and is never zero")
