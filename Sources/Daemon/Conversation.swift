@@ -26,6 +26,7 @@ struct Conversation {
         case rejected(WireError)
         case noise(Int)
         case pollFailed(WireError)
+        /// Not an entry of a load profile, which comes only where telegrams came.
         case telegram
     }
 
@@ -167,8 +168,25 @@ private struct Dialogue {
     private var arrived: Timestamp
     /// The same, monotonic.
     private var lastHeard: Duration
-    private var pollBegan: Duration?
+    /// What the line is taken for; nil between two questions.
+    private var turn: Turn?
+    /// A poll came due while the load profile was read: it is the next.
+    private var isPollDue = false
+    /// Whether the load profile may be asked, when nothing else is to be done.
+    private var mayFill = false
+    private var isOver = false
     private var failures = 0
+
+    private enum Turn {
+        case poll(began: Duration)
+        case profile(began: Duration)
+
+        var began: Duration {
+            switch self {
+            case .poll(let began), .profile(let began): began
+            }
+        }
+    }
 
     private static let failuresBeforeReopening = 3
     /// A readout of 20 kB at 300 baud; a meter that drips bytes for longer has had its time.
@@ -183,8 +201,16 @@ private struct Dialogue {
     }
 
     mutating func run(_ inputs: AsyncChannel<Conversation.Input>) async -> Conversation.End {
-        defer { timer.disarm() }
+        let end = await talk(inputs)
+        timer.disarm()
+        // What has come of an answer that is cut off is kept.
+        _ = await conversation.intake.main.profileEnded(WireError(.truncated, "the line was lost meanwhile"))
+        return end
+    }
+
+    private mutating func talk(_ inputs: AsyncChannel<Conversation.Input>) async -> Conversation.End {
         do throws(TransportError) {
+            if let memory = await conversation.intake.main.sessionMemory { try await handle(.recalled(memory)) }
             try await handle(.opened)
             for await input in inputs {
                 conversation.pulse.beat()
@@ -205,13 +231,11 @@ private struct Dialogue {
             try await handle(.received(bytes))
         case .boundary: try await handle(.boundary)
         case .poll:
-            // On a bus the others come first that waited before; that is no part of the poll.
-            if pollBegan == nil {
-                conversation.pulse.rest()
-                try await conversation.link.beginTurn()
-                conversation.pulse.beat()
-                pollBegan = conversation.clock.monotonic
+            if case .profile? = turn {
+                isPollDue = true
+                return nil
             }
+            if turn == nil { turn = .poll(began: try await beginTurn()) }
             try await handle(.poll)
         case .timer(let number):
             if timer.isCurrent(number) { try await handle(.timer) }
@@ -219,6 +243,7 @@ private struct Dialogue {
             return await impatience()
         case .ended(let error):
             // What was complete is still worth reading. Nothing can be sent any more, so that failing is no news.
+            isOver = true
             try? await handle(.closed)
             return error.map { .lost($0) } ?? .finished
         }
@@ -231,7 +256,32 @@ private struct Dialogue {
             let limit = await conversation.intake.main.silenceLimit
             return now - lastHeard > limit ? .silent(limit) : nil
         }
-        return pollBegan.map { now - $0 > Self.longestPoll } == true ? .unanswered : nil
+        return turn.map { now - $0.began > Self.longestPoll } == true ? .unanswered : nil
+    }
+
+    /// On a bus the others come first that waited before; that is no part of the question.
+    ///
+    /// - Returns: when the line was this meter's.
+    private func beginTurn() async throws(TransportError) -> Duration {
+        conversation.pulse.rest()
+        try await conversation.link.beginTurn()
+        conversation.pulse.beat()
+        return conversation.clock.monotonic
+    }
+
+    /// What follows a question that is over: the poll that came due meanwhile, else the next piece of what was missed.
+    private mutating func nextQuestion() async throws(TransportError) -> SessionEvent? {
+        guard turn == nil, !isOver else { return nil }
+        if isPollDue {
+            isPollDue = false
+            turn = .poll(began: try await beginTurn())
+            return .poll
+        }
+        guard mayFill else { return nil }
+        mayFill = false
+        guard let span = await conversation.intake.main.nextProfileSpan() else { return nil }
+        turn = .profile(began: try await beginTurn())
+        return .readProfile(span)
     }
 
     /// Gives the session an event, and every event that performing its actions brings.
@@ -241,6 +291,7 @@ private struct Dialogue {
             for action in session.handle(events.removeFirst()) {
                 if let next = try await perform(action) { events.append(next) }
             }
+            if events.isEmpty, let next = try await nextQuestion() { events.append(next) }
         }
     }
 
@@ -258,19 +309,32 @@ private struct Dialogue {
         case .arm(let duration): timer.arm(duration)
         case .disarm: timer.disarm()
         case .emit(let telegram):
-            await conversation.report(.telegram)
+            if telegram.intervalEnd == nil { await conversation.report(.telegram) }
             await conversation.intake.accept(telegram, capturedAt: arrived)
-        case .reject(let error): await conversation.report(.rejected(error))
+        case .reject(let error):
+            // A question that is repeated says nothing of the line where the meter may not have what is asked for.
+            if case .profile? = turn, error.code == .timeout { break }
+            await conversation.report(.rejected(error))
         case .noise(let count): await conversation.report(.noise(count))
-        case .keep: return .kept(false)
-        case .finished(let error):
-            pollBegan = nil
-            conversation.link.endTurn()
-            conversation.polls.ended(error)
-            failures = error == nil ? 0 : failures + 1
-            if let error { await conversation.report(.pollFailed(error)) }
+        case .keep(let bytes): return .kept(await conversation.intake.main.keep(bytes))
+        case .finished(let error): await finished(error)
         }
         return nil
+    }
+
+    private mutating func finished(_ error: WireError?) async {
+        let ended = turn
+        turn = nil
+        conversation.link.endTurn()
+        // The meter answers: what its load profile does is no failure of the line, nor of the meter.
+        if case .profile? = ended {
+            mayFill = await conversation.intake.main.profileEnded(error)
+            return
+        }
+        conversation.polls.ended(error)
+        failures = error == nil ? 0 : failures + 1
+        mayFill = error == nil && conversation.intake.main.fillsHoles
+        if let error { await conversation.report(.pollFailed(error)) }
     }
 }
 

@@ -135,11 +135,13 @@ actor Fleet {
     private func makeReader(_ meter: Meter, _ kept: [String: [String: [UInt8]]]) async -> Running? {
         guard let meterProtocol = ProtocolRegistry.named(meter.protocolName) else { return nil }
         let (backbone, clock) = (backbone, clock)
+        let mainID = meter.id
+        let hasLoadProfile = meterProtocol.hasLoadProfile(meter.settings)
         let intake = await Intake(meter: meter) { meter, mapping in
             await MeterPipeline(
                 meter: meter, mapping: mapping, node: backbone.node, topics: backbone.topics,
                 journal: backbone.journal, live: backbone.live, discovery: backbone.discovery, clock: clock,
-                kept: kept[meter.id] ?? [:],
+                hasLoadProfile: hasLoadProfile && meter.id == mainID, kept: kept[meter.id] ?? [:],
                 logger: logger(of: meter))
         }
         // While the journal gathers, a reader may wait for its sync.

@@ -26,6 +26,9 @@ struct Intake: Sendable {
 
     /// Returns when the readings are in the journal, or when it is known that they cannot be.
     func accept(_ telegram: Telegram, capturedAt: Timestamp) async {
+        if let end = telegram.intervalEnd {
+            return await main.acceptEntry(telegram.withoutPrintedTimes, endingAt: end, capturedAt: capturedAt)
+        }
         // Behind another meter than the configured one are the devices of somebody else.
         let isOurs = await main.accept(telegram.withoutPrintedTimes, capturedAt: capturedAt)
         guard isOurs, !subMeters.isEmpty else { return }

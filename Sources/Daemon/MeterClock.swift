@@ -21,14 +21,50 @@ struct MeterClock: Sendable {
         return time.at(utcOffset: Self.offset(of: time, in: zone) / 60)
     }
 
+    /// The instants at which an interval can have ended that ends so by the meter's clock, the earlier first: two in
+    /// the hour that comes twice, where the meter does not say which; none where no zone is known.
+    ///
+    /// What ends when the clock changes ends in the time before or after that, as the meter likes: `03:00` and `02:00` may
+    /// be the same instant.
+    func intervalEnds(_ time: MeterTime) -> [Timestamp] {
+        if let offset = time.utcOffset { return [time.timestamp(utcOffset: offset)] }
+        guard let zone else { return [] }
+        let seconds = time.localSeconds
+        var offsets = Self.offsets(at: seconds, in: zone)
+        offsets.formUnion(Self.offsets(at: seconds - 1, in: zone))
+        if offsets.isEmpty { offsets = [Self.offset(of: time, in: zone)] }
+        switch time.isDaylightSaving {
+        case true?: offsets = offsets.filter { $0 == offsets.max() }
+        case false?: offsets = offsets.filter { $0 == offsets.min() }
+        case nil: break
+        }
+        return offsets.sorted(by: >).map { Timestamp(milliseconds: (seconds - Int64($0)) * 1000) }
+    }
+
+    /// What the meter's clock shows at an instant: seconds since 1970 as if the civil time were UTC, whole ones and rounded
+    /// down. The inverse of `complete`. Nil where no zone is known.
+    func civilSeconds(at instant: Timestamp) -> Int64? {
+        guard let zone else { return nil }
+        let (whole, rest) = instant.milliseconds.quotientAndRemainder(dividingBy: 1000)
+        let seconds = rest < 0 ? whole - 1 : whole
+        return seconds + Int64(Self.offset(atInstant: seconds, in: zone))
+    }
+
     /// Seconds east of UTC. In the hour that comes twice the meter's flag decides, else standard time; an hour
     /// that a day leaves out counts on from the offset before.
     private static func offset(of time: MeterTime, in zone: TimeZone) -> Int {
-        func offset(at seconds: Int64) -> Int { zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(seconds))) }
-        let before = offset(at: time.localSeconds - 86_400)
-        let after = offset(at: time.localSeconds + 86_400)
-        let possible = Set([before, after]).filter { offset(at: time.localSeconds - Int64($0)) == $0 }
+        let possible = offsets(at: time.localSeconds, in: zone)
         let chosen = time.isDaylightSaving == true ? possible.max() : possible.min()
-        return chosen ?? before
+        return chosen ?? offset(atInstant: time.localSeconds - 86_400, in: zone)
+    }
+
+    /// Those with which the zone has this civil time: two in the hour that comes twice, none in one that a day leaves out.
+    private static func offsets(at local: Int64, in zone: TimeZone) -> Set<Int> {
+        let near = [offset(atInstant: local - 86_400, in: zone), offset(atInstant: local + 86_400, in: zone)]
+        return Set(near).filter { offset(atInstant: local - Int64($0), in: zone) == $0 }
+    }
+
+    private static func offset(atInstant seconds: Int64, in zone: TimeZone) -> Int {
+        zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(seconds)))
     }
 }

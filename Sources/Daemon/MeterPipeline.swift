@@ -13,6 +13,8 @@ import Wire
 /// The reader calls it for one telegram after the other.
 actor MeterPipeline {
     nonisolated let meter: Meter
+    /// Whether what was missed is read from the meter's load profile.
+    nonisolated let fillsHoles: Bool
     /// What is not live neither shows in the state nor is judged by what was.
     private let source: Reading.Source
     private let node: String
@@ -52,18 +54,28 @@ actor MeterPipeline {
     private var summaries: SummaryDesk?
     /// Those that the meter is compared by with others, in front of them or behind.
     private var balances: [BalanceDesk] = []
+    /// Nil where the meter's holes are not filled.
+    private var backfill: BackfillDesk?
+    /// What the session keeps of its meter across restarts.
+    private(set) var sessionMemory: [UInt8]?
     /// Whether what was kept before a restart is known: not while the journal cannot be opened.
     private var isRestored: Bool
 
     static let stateKey = "validator"
     static let fingerprintKey = "fingerprint"
+    static let sessionKey = "session"
 
+    /// - Parameters:
+    ///   - hasLoadProfile: whether the meter can be asked for what was missed.
+    ///   - kept: by key, what the reader before in this process knew.
     init(
         meter: Meter, mapping: NamedMapping, source: Reading.Source = .live, node: String, topics: Topics,
         journal: Journal, live: LiveTopics, discovery: DiscoveryDesk? = nil,
-        clock: any HostClock, kept: [String: [UInt8]] = [:], logger: Logger
+        clock: any HostClock, hasLoadProfile: Bool = false, kept: [String: [UInt8]] = [:], logger: Logger
     ) async {
         self.meter = meter
+        // Entries have no other time than that of the meter's clock.
+        fillsHoles = hasLoadProfile && source == .live && meter.usesMeterClock && meter.settings.loadProfile != .off
         self.source = source
         self.node = node
         self.topics = topics
@@ -88,6 +100,8 @@ actor MeterPipeline {
             startOffsets: meter.offsets, state: known ?? ValidatorState())
         stateEpoch = known?.epoch ?? 1
         guard source == .live else { return }
+        sessionMemory = await memory[Self.sessionKey]
+        backfill = desk(await memory[BackfillDesk.stateKey], epoch: stateEpoch)
         live.set(topics.availability(meter.id), "offline")
         let calendar = ZonedCalendar(zone: meter.timeZone)
         anomalies = AnomalyDesk(
@@ -99,6 +113,15 @@ actor MeterPipeline {
         summaries = SummaryDesk(
             meter: meter, node: node, topics: topics, journal: journal, live: live, calendar: calendar,
             state: await memory[SummaryDesk.stateKey])
+    }
+
+    private func desk(_ stored: [UInt8]?, epoch: Int) -> BackfillDesk? {
+        guard fillsHoles else {
+            // Who switches it on again later has no hole that began now.
+            if stored != nil { journal.set(nil, forKey: BackfillDesk.stateKey, meter: meter.id) { _ in } }
+            return nil
+        }
+        return BackfillDesk(stored.flatMap(Backfill.init(stored:)) ?? Backfill(epoch: epoch))
     }
 
     // MARK: Telegrams
@@ -115,12 +138,13 @@ actor MeterPipeline {
         figures.lastReading = capturedAt
         figures.device = telegram.meter.id ?? figures.device
         say(reading.issues)
+        if !reading.isWrong { lookForHole(before: reading) }
         // Live readings say that the meter is there, also while the disk is slow.
         heard()
         let seq = await take(draft(of: reading))
         show(reading, seq: seq)
         await watch(reading, seq: seq)
-        return !reading.issues.contains { $0.register == nil && $0.level == .error }
+        return !reading.isWrong
     }
 
     /// Takes what another meter's telegram says of this one, which it repeats with every telegram: a reading only when
@@ -202,14 +226,18 @@ actor MeterPipeline {
         let arrival = Arrival(
             monotonic: source == .live ? clock.monotonic : nil, wall: reading.isClockSynchronized ? capturedAt : nil)
         reading.issues = validator.issues(of: telegram, keys: keys, at: arrival)
-        let unusable = Set(reading.issues.filter { $0.level == .error }.map(\.register))
-        if !unusable.contains(nil) {
-            reading.values = mapping.values(of: telegram.registers, medium: telegram.meter.medium) {
-                !unusable.contains(keys[$0])
-            }
-        }
+        name(telegram, keys, in: &reading)
         validator.complete(&reading, at: arrival)
         return reading
+    }
+
+    /// Fills the named values with those that can be used.
+    private func name(_ telegram: Telegram, _ keys: [String], in reading: inout Reading) {
+        let unusable = Set(reading.issues.filter { $0.level == .error }.map(\.register))
+        guard !unusable.contains(nil) else { return }
+        reading.values = mapping.values(of: telegram.registers, medium: telegram.meter.medium) {
+            !unusable.contains(keys[$0])
+        }
     }
 
     /// The time of a value is the meter's too.
@@ -223,7 +251,8 @@ actor MeterPipeline {
     private func draft(of reading: Reading) -> ReadingDraft {
         let (node, id) = (node, meter.id)
         var values: [String: [UInt8]?] = [:]
-        if source == .live, isRestored {
+        // An entry of the load profile is older than all this.
+        if reading.source == .live, isRestored {
             values[Self.stateKey] = validator.state.stored
             if let fingerprint { values[Self.fingerprintKey] = fingerprint }
         }
@@ -252,6 +281,8 @@ actor MeterPipeline {
         kept[Self.fingerprintKey] = fingerprint
         kept[AnomalyDesk.stateKey] = anomalies?.stored
         kept[SummaryDesk.stateKey] = summaries?.stored
+        kept[BackfillDesk.stateKey] = backfill?.backfill.stored
+        kept[Self.sessionKey] = sessionMemory
         return kept
     }
 
@@ -282,7 +313,10 @@ actor MeterPipeline {
             }
         }
         underWay += 1
-        journal.append(draft) { result in
+        var draft = draft
+        // As it is now: a reading that was held back must not bring back the state of then.
+        if isRestored, let carried = backfill?.carried { draft.values[BackfillDesk.stateKey] = carried }
+        journal.append(draft) { [draft] result in
             Task {
                 let seq = await self.answered(draft, result)
                 waiting?.resume(returning: seq)
@@ -321,6 +355,151 @@ actor MeterPipeline {
         gap.toTime = max(gap.toTime, more.toTime)
         gap.count += more.count
         unjournaled = gap
+    }
+
+    // MARK: What was missed
+
+    /// What to ask the load profile for now; nil where nothing is missing or the answer could not be journaled.
+    ///
+    /// What is returned is asked for: `profileEnded` tells how that ended.
+    func nextProfileSpan() -> ProfileSpan? {
+        guard isRestored, journal.lastError == nil else { return nil }
+        return backfill?.ask(at: clock.now, monotonic: clock.monotonic, clock: meterClock)
+    }
+
+    /// Takes an entry of the load profile. It says nothing of the present, and so reaches nothing but the journal.
+    func acceptEntry(_ telegram: Telegram, endingAt end: MeterTime, capturedAt: Timestamp) async {
+        guard source == .live else { return await acceptRecorded(telegram, endingAt: end, capturedAt: capturedAt) }
+        // Without a question it is an answer that is too late, and comes again.
+        guard let time = backfill?.time(of: end, by: meterClock) else { return }
+        let reading = judgeEntry(telegram, source: .loadProfile, endingAt: end, time, capturedAt)
+        guard !reading.isWrong else {
+            say(reading.issues)
+            backfill?.refuse()
+            return
+        }
+        backfill?.take(draft(of: reading), at: time)
+        if backfill?.isFull == true { await journalEntries() }
+    }
+
+    /// A recording was played: nothing was asked for, and everything is taken.
+    private func acceptRecorded(_ telegram: Telegram, endingAt end: MeterTime, capturedAt: Timestamp) async {
+        guard let time = meterClock.intervalEnds(end).last else { return }
+        figures.telegrams += 1
+        _ = await journal(draft(of: judgeEntry(telegram, source: source, endingAt: end, time, capturedAt)))
+    }
+
+    private func judgeEntry(
+        _ telegram: Telegram, source: Reading.Source, endingAt end: MeterTime, _ time: Timestamp,
+        _ capturedAt: Timestamp
+    ) -> Reading {
+        let offset = Timestamp.milliseconds(from: time, to: end.timestamp(utcOffset: 0)) / 60_000
+        var reading = Reading(
+            source: source, epoch: validator.state.epoch, device: telegram.meter, time: time, capturedAt: capturedAt,
+            isClockSynchronized: source == .loadProfile && clock.isSynchronized,
+            meterTime: meter.usesMeterClock ? end.at(utcOffset: Int(offset)) : nil,
+            registers: telegram.registers.map(completed))
+        let keys = reading.registerKeys
+        reading.issues = validator.issues(ofEntry: telegram, keys: keys)
+        name(telegram, keys, in: &reading)
+        return reading
+    }
+
+    /// The question of `nextProfileSpan` is answered, or is not going to be.
+    ///
+    /// - Returns: whether the next one may follow at once.
+    func profileEnded(_ error: WireError?) async -> Bool {
+        guard backfill?.isAsking == true else { return false }
+        guard error?.code != .unsupported else {
+            await giveUpHoles()
+            return false
+        }
+        if let setBack = backfill?.setBack, setBack > 0 {
+            log.say(
+                "profile set back", .notice, nil,
+                "The meter's clock was set back: entries of its load profile that are not later than the one before are left "
+                    + "out, \(setBack) in this answer.")
+        }
+        let isWhole = error == nil && backfill?.isBroken == false
+        guard await journalEntries(end: isWhole ? clock.now : nil), isWhole else {
+            profileFailed(error?.message)
+            return false
+        }
+        backfill?.close()
+        log.over("profile failed")
+        return true
+    }
+
+    /// - Parameter end: the time, where the whole of the question is answered.
+    /// - Returns: whether all that waited is in the journal.
+    @discardableResult
+    private func journalEntries(end: Timestamp? = nil) async -> Bool {
+        guard let batch = backfill?.batch(end: end) else { return true }
+        do throws(JournalError) {
+            if batch.drafts.isEmpty {
+                try await journal.set(batch.backfill.stored, forKey: BackfillDesk.stateKey, meter: meter.id)
+            } else {
+                let readings = try await journal.append(batch.drafts)
+                figures.journaled += Int64(readings.count)
+                figures.backfilled += Int64(readings.count)
+                figures.lastSeq = readings.map(\.seq).max() ?? figures.lastSeq
+            }
+            backfill?.journaled(batch, isDone: true)
+            return true
+        } catch {
+            // Nothing is lost: the meter still has them.
+            backfill?.journaled(batch, isDone: false)
+            return false
+        }
+    }
+
+    private func profileFailed(_ reason: String?) {
+        let rests = backfill?.failed(monotonic: clock.monotonic) == true
+        log.say(
+            "profile failed", .warning, .loadProfileNotRead,
+            "The load profile could not be read: \(reason ?? "an entry could not be taken"). It is tried again "
+                + (rests ? "in an hour." : "after the next reading."))
+    }
+
+    private func giveUpHoles() async {
+        backfill?.giveUp()
+        if let stored = backfill?.carried {
+            try? await journal.set(stored, forKey: BackfillDesk.stateKey, meter: meter.id)
+        }
+        log.say(
+            "profile unsupported", .notice, .loadProfileNotRead,
+            "The meter has no load profile that can be read: what was missed stays missing. `load_profile:` names another "
+                + "one, or `off`.")
+    }
+
+    private func lookForHole(before reading: Reading) {
+        guard isRestored, source == .live,
+            let found = backfill?.read(reading, monotonic: clock.monotonic, patience: availability.patience)
+        else { return }
+        log.say(
+            "hole", .notice, .holeFound,
+            "The meter was not read from \(found.hole.after) to \(found.hole.through): its load profile is asked for that."
+        )
+        if let lost = found.givenUp {
+            log.say(
+                "hole given up", .warning, .holeFound,
+                "More than \(Backfill.mostHoles) times in which the meter was not read wait: that until \(lost.through) is "
+                    + "given up.")
+        }
+    }
+
+    /// Keeps what the session wants to find after a restart, in place of what was kept before.
+    ///
+    /// - Returns: whether it is synced.
+    func keep(_ bytes: [UInt8]) async -> Bool {
+        guard source == .live else { return false }
+        do throws(JournalError) {
+            try await journal.setAtOnce(bytes, forKey: Self.sessionKey, meter: meter.id)
+        } catch {
+            return false
+        }
+        sessionMemory = bytes
+        return true
     }
 
     // MARK: What else happens on the line
@@ -375,6 +554,8 @@ actor MeterPipeline {
         let memory = Memory(meter: meter.id, journal: source == .live ? journal : nil)
         if let known = ValidatorState(stored: known) { validator.restore(known) }
         fingerprint = await memory[Self.fingerprintKey] ?? fingerprint
+        sessionMemory = await memory[Self.sessionKey] ?? sessionMemory
+        backfill = desk(await memory[BackfillDesk.stateKey], epoch: validator.state.epoch)
         anomalies?.restore(await memory[AnomalyDesk.stateKey])
         summaries?.restore(await memory[SummaryDesk.stateKey])
         await discovery?.restore(meter.id)
@@ -385,8 +566,12 @@ actor MeterPipeline {
     /// The meter was exchanged: what follows is of another one.
     func replaced() {
         validator.replaced()
+        backfill?.begin(validator.state.epoch)
         guard isRestored else { return }
         journal.set(validator.state.stored, forKey: Self.stateKey, meter: meter.id) { _ in }
+        if let backfill {
+            journal.set(backfill.backfill.stored, forKey: BackfillDesk.stateKey, meter: meter.id) { _ in }
+        }
         log.say(
             "exchanged", .notice, .meterExchanged,
             "The meter was exchanged, says the operator: epoch \(validator.state.epoch) begins.")
@@ -484,6 +669,8 @@ private struct Memory {
 struct MeterFigures: Sendable {
     var telegrams: Int64 = 0
     var journaled: Int64 = 0
+    /// Those of them that were read from the load profile.
+    var backfilled: Int64 = 0
     var unjournaled: Int64 = 0
     /// By error code.
     var rejected: [String: Int64] = [:]
@@ -496,6 +683,11 @@ struct MeterFigures: Sendable {
     /// Why the line is not open; nil while it is.
     var linkError: String?
     var link = LinkQuality()
+}
+
+extension Reading {
+    /// As a whole: another meter sent it.
+    fileprivate var isWrong: Bool { issues.contains { $0.register == nil && $0.level == .error } }
 }
 
 extension DemandedProtection {

@@ -106,7 +106,7 @@ struct Overseer: Service {
         return DaemonInfo.Meter(
             id: meter.id, name: meter.name, protocolName: meter.protocolName, endpoint: meter.endpoint.description,
             device: figures.device, isOnline: await pipeline.isOnline, readings: figures.journaled,
-            unjournaled: figures.unjournaled,
+            backfilled: figures.backfilled, unjournaled: figures.unjournaled,
             lastSeq: figures.lastSeq, lastReading: figures.lastReading, rejected: figures.rejected,
             noiseBytes: figures.noise, linkError: figures.linkError, power: await pipeline.power,
             linkQuality: figures.link.share, waiting: waiting,

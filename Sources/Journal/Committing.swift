@@ -39,8 +39,10 @@ extension Journal {
                 return { finish(.success(value)) }
             },
             fail: { error in finish(.failure(error)) })
-        // It must not wait for what gathers: nothing is published meanwhile.
-        if kind == .cursor, gathers, !inbox.withLock({ $0.isClosed }) { return queue.async { self.commit([write]) } }
+        // These must not wait for what gathers: nothing is published meanwhile, or a meter is not asked.
+        if kind == .cursor || kind == .urgent, gathers, !inbox.withLock({ $0.isClosed }) {
+            return queue.async { self.commit([write]) }
+        }
         switch inbox.withLock({ $0.add(write) }) {
         case .refused: write.fail(.closed)
         case .waits: break

@@ -4,6 +4,8 @@ struct PendingWrite: Sendable {
         /// The queue grows by it; the others take no room of their own.
         case entry
         case value
+        /// A value that does not wait for what gathers.
+        case urgent
         /// Need not be synced with its transaction.
         case cursor
     }

@@ -113,6 +113,13 @@ public final class Journal: Sendable {
         submit(.entry, { batch in try batch.append(draft) }, finish)
     }
 
+    /// Takes readings in that belong together, in their order: all of them in one transaction, or none.
+    ///
+    /// When it throws, no `seq` has been used.
+    public func append(_ drafts: [ReadingDraft]) async throws(JournalError) -> [JournaledReading] {
+        try await write(.entry) { batch in try batch.append(drafts) }
+    }
+
     /// Tells the outlets, in queue order, of readings that could not be journaled.
     public func record(_ gap: GapDraft) async throws(JournalError) {
         try await write(.entry) { batch in try batch.record(gap) }
@@ -137,6 +144,13 @@ public final class Journal: Sendable {
     /// Keeps a small value of a meter; nil removes it.
     public func set(_ value: [UInt8]?, forKey key: String, meter: String) async throws(JournalError) {
         try await write(.value) { batch in try batch.set(value, forKey: key, meter: meter) }
+    }
+
+    /// The same without waiting for what gathers: somebody is held up until this is synced.
+    ///
+    /// It passes readings that wait, so they must not carry the same key.
+    public func setAtOnce(_ value: [UInt8], forKey key: String, meter: String) async throws(JournalError) {
+        try await write(.urgent) { batch in try batch.set(value, forKey: key, meter: meter) }
     }
 
     /// Hands a value over without waiting.

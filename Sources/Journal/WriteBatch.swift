@@ -45,6 +45,22 @@ struct WriteBatch {
         return reading
     }
 
+    /// All of them or none: one that is refused leaves none of the others.
+    mutating func append(_ drafts: [ReadingDraft]) throws -> [JournaledReading] {
+        let before = self
+        var readings: [JournaledReading] = []
+        do {
+            try database.inSavepoint {
+                for draft in drafts { readings.append(try append(draft)) }
+                return .commit
+            }
+        } catch {
+            self = before
+            throw error
+        }
+        return readings
+    }
+
     mutating func record(_ draft: GapDraft) throws {
         let known = try meter(draft.meter)
         let position = try newest.successor()

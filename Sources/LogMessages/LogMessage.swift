@@ -32,6 +32,9 @@ public enum LogMessage: String, CaseIterable, Sendable {
     case meterOnline = "ef8c20fe551447bcae8845d5c8a82a72"
     case readingDoubtful = "7ad5734073454c7da6393bd7e2db6e49"
     case meterExchanged = "9e1dd6e833234595aac6399fa0bda582"
+    /// The meter was not read for a while, and its load profile is asked for that.
+    case holeFound = "30d4d4f4b24645428c33ca9e8d63fb0b"
+    case loadProfileNotRead = "5221c7689021456ca2e2afc7264d5e80"
     /// A call or a datagram from an address that is not allowed, or too many of them.
     case strangerRefused = "2a7ddc69c5ad445f8368ccc26acc02d4"
 

@@ -10,6 +10,8 @@ public struct DaemonInfo: Sendable {
         public var device: String?
         public var isOnline: Bool
         public var readings: Int64
+        /// Those of them that were read from the load profile.
+        public var backfilled: Int64
         /// Readings that could not be journaled.
         public var unjournaled: Int64
         public var lastSeq: Int64?
@@ -28,7 +30,7 @@ public struct DaemonInfo: Sendable {
 
         public init(
             id: String, name: String?, protocolName: String, endpoint: String, device: String?, isOnline: Bool,
-            readings: Int64, unjournaled: Int64 = 0, lastSeq: Int64?, lastReading: Timestamp?,
+            readings: Int64, backfilled: Int64 = 0, unjournaled: Int64 = 0, lastSeq: Int64?, lastReading: Timestamp?,
             rejected: [String: Int64], noiseBytes: Int64,
             linkError: String?, power: FixedDecimal? = nil, linkQuality: FixedDecimal? = nil, waiting: Int64? = nil,
             anomalies: OpenAnomalies = OpenAnomalies([])
@@ -40,6 +42,7 @@ public struct DaemonInfo: Sendable {
             self.device = device
             self.isOnline = isOnline
             self.readings = readings
+            self.backfilled = backfilled
             self.unjournaled = unjournaled
             self.lastSeq = lastSeq
             self.lastReading = lastReading
@@ -172,6 +175,7 @@ extension DaemonInfo.Meter {
             json.member("device", device)
             json.member("online", isOnline)
             json.member("readings", readings)
+            json.member("backfilled", backfilled)
             json.member("unjournaled", unjournaled)
             json.member("last_seq", lastSeq)
             json.member("last_reading", lastReading)

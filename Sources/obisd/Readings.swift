@@ -124,10 +124,10 @@ struct MomentArgument: ExpressibleByArgument {
 /// The columns that every reading has, with every digit.
 private struct ReadingRow {
     private static let columns: [(title: String, group: String?, key: String, width: Int)] = [
-        ("time", nil, "captured_at", 24), ("meter", nil, "meter", -12), ("seq", nil, "seq", 8),
+        ("time", nil, "time", 24), ("meter", nil, "meter", -12), ("seq", nil, "seq", 8),
         ("import kWh", "energies", "active_import", 14), ("export kWh", "energies", "active_export", 14),
         ("power W", "powers", "active", 10), ("volume m3", "volumes", "volume", 12), ("heat kWh", "heat", "energy", 12),
-        ("quality", nil, "quality", -8),
+        ("quality", nil, "quality", -8), ("source", nil, "source", -12),
     ]
 
     private let values: [String]

@@ -33,7 +33,8 @@ struct MetricsTests {
     ) -> DaemonInfo.Meter {
         .init(
             id: id, name: "Secret name", protocolName: "sml", endpoint: "/dev/ttyUSB0", device: "12345678",
-            isOnline: true, readings: 10, unjournaled: 1, lastSeq: 4711, lastReading: lastReading, rejected: rejected,
+            isOnline: true, readings: 10, backfilled: 4, unjournaled: 1, lastSeq: 4711, lastReading: lastReading,
+            rejected: rejected,
             noiseBytes: 7, linkError: nil, power: power, linkQuality: power == nil ? nil : FixedDecimal("0.970"),
             waiting: waiting)
     }
@@ -61,7 +62,8 @@ struct MetricsTests {
             ("obisd_journal_readings", "4711"), ("obisd_journal_size_bytes", "4096"), ("obisd_journal_failed", "1"),
             ("obisd_journal_given_up_total", "2"), ("obisd_backlog_entries", "3"),
             ("obisd_backlog_oldest_timestamp_seconds", "1768476896.120"), ("obisd_meter_up\(labels)}", "1"),
-            ("obisd_meter_readings_total\(labels)}", "10"), ("obisd_meter_unjournaled_readings_total\(labels)}", "1"),
+            ("obisd_meter_readings_total\(labels)}", "10"), ("obisd_meter_backfilled_total\(labels)}", "4"),
+            ("obisd_meter_unjournaled_readings_total\(labels)}", "1"),
             ("obisd_meter_waiting_readings\(labels)}", "3"), ("obisd_meter_active_power_watts\(labels)}", "-240.50"),
             ("obisd_meter_last_reading_timestamp_seconds\(labels)}", "1768476896.120"),
             ("obisd_meter_link_quality_ratio\(labels)}", "0.970"), ("obisd_meter_noise_bytes_total\(labels)}", "7"),
@@ -69,7 +71,7 @@ struct MetricsTests {
             (#"obisd_meter_errors_total\#(labels),code="timeout"}"#, "0"),
             (#"obisd_meter_open_anomalies\#(labels),severity="high"}"#, "0"),
         ] { #expect(values[series] == value, "\(series)") }
-        #expect(values.count == 13 + 8 + WireError.Code.allCases.count + Anomaly.Severity.allCases.count)
+        #expect(values.count == 13 + 9 + WireError.Code.allCases.count + Anomaly.Severity.allCases.count)
     }
 
     @Test("what is unknown has no line, and is never zero")

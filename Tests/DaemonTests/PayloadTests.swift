@@ -255,13 +255,13 @@ struct PayloadTests {
                 {"schema":1,"version":"0.1.0","node":"cellar","stream":"7f3a","started_at":"2026-01-15T11:34:56.120Z",\
                 "degraded":true,"reasons":["disk full"],\
                 "meters":[{"id":"main","name":null,"protocol":"dlms-push","endpoint":"/dev/ttyUSB0 at 2400 8E1",\
-                "device":"12345678","online":true,"readings":10,"unjournaled":0,"last_seq":4711,\
+                "device":"12345678","online":true,"readings":10,"backfilled":0,"unjournaled":0,"last_seq":4711,\
                 "last_reading":"2026-01-15T11:34:56.120Z","rejected":{"checksum":2,"truncated":1},"noise_bytes":7,\
                 "link_error":null,"power":{"value":-240.50,"unit":"W"},"link_quality":0.970,"waiting":3,\
                 "anomalies":{"count":3,"worst":"high","severities":{"low":2,"medium":0,"high":1,"critical":0},\
                 "types":["overload","swell"]}},\
                 {"id":"dead","name":"Dead","protocol":"sml","endpoint":"/dev/ttyUSB1",\
-                "device":null,"online":false,"readings":0,"unjournaled":0,"last_seq":null,\
+                "device":null,"online":false,"readings":0,"backfilled":0,"unjournaled":0,"last_seq":null,\
                 "last_reading":null,"rejected":{},"noise_bytes":0,\
                 "link_error":"gone","power":null,"link_quality":null,"waiting":null,\
                 "anomalies":{"count":0,"worst":null,"severities":{"low":0,"medium":0,"high":0,"critical":0},\

@@ -29,7 +29,7 @@ struct ReadingsTests {
             let published = subscriber.readings("main").map(\.payload)
             #expect(json.exitCode == 0 && json.lines.starts(with: published))
             let csv = try await Program.run(["readings", "--format", "csv", "--meter", "main"] + config)
-            #expect(csv.lines.first == "time,meter,seq,import kWh,export kWh,power W,volume m3,heat kWh,quality")
+            #expect(csv.lines.first == "time,meter,seq,import kWh,export kWh,power W,volume m3,heat kWh,quality,source")
             let first = try #require(subscriber.readings("main").first?.json)
             let row = try #require(csv.lines.dropFirst().first).split(separator: ",", omittingEmptySubsequences: false)
             #expect(row[2] == "1" && row[3] == first["energies"]?["active_import"]?.digits ?? "-")

@@ -120,6 +120,28 @@ struct AppendTests {
         }
     }
 
+    @Test("readings given together are there all or none, with the values of each")
+    func together() async throws {
+        try await withJournal { journal, _ in
+            let drafts = (0..<3).map { index in
+                var reading = draft("main")
+                reading.values = ["cursor": [UInt8(index)]]
+                return reading
+            }
+            #expect(try await journal.append(drafts).map(\.seq) == [1, 2, 3])
+            #expect(try await journal.value(forKey: "cursor", meter: "main") == [2])
+            var refused = drafts
+            refused[2].encode = { _, _ in [UInt8](repeating: 0, count: (1 << 20) + 1) }
+            async let others = journal.append(draft("other"))
+            #expect(await failure { try await journal.append(refused) }?.code == .limit)
+            #expect(try await others.seq == 1)
+            #expect(try await journal.value(forKey: "cursor", meter: "main") == [2])
+            let next = try await journal.append(draft("main"))
+            #expect(next.seq == 4 && next.position == 5)
+            #expect(try await journal.append([ReadingDraft]()).isEmpty)
+        }
+    }
+
     @Test("readings that could not be journaled are told in queue order, without a number")
     func recordedGap() async throws {
         try await withJournal { journal, _ in

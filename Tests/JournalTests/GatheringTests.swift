@@ -41,6 +41,21 @@ struct GatheringTests {
         #expect(try await syncs(JournalSettings(), readings: 40) == 40)
     }
 
+    @Test("an urgent value is synced at once, and what gathers goes on to wait")
+    func urgent() async throws {
+        try await withFaultDisk { disk in
+            let journal = try await open(disk.path, Self.forever)
+            async let waiting = journal.append(draft("main"))
+            while journal.waitingWrites < 1 { await Task.yield() }
+            let before = disk.syncs
+            try await journal.setAtOnce([7], forKey: "session", meter: "main")
+            #expect(disk.syncs > before && journal.waitingWrites == 1)
+            #expect(try await journal.value(forKey: "session", meter: "main") == [7])
+            await journal.close()
+            #expect(try await waiting.seq == 1)
+        }
+    }
+
     @Test("after the time the readings are accepted without any other cause")
     func time() async throws {
         try await withJournal(JournalSettings(sync: .every(.milliseconds(20)))) { journal, _ in

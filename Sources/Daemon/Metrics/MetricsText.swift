@@ -55,6 +55,9 @@ struct MetricsText {
     private mutating func meters(_ meters: [DaemonInfo.Meter]) {
         each(meters, "up", .gauge, "Whether the meter delivers readings.") { Self.flag($0.isOnline) }
         each(meters, "readings_total", .counter, "Readings that were journaled.") { Self.count($0.readings) }
+        each(meters, "backfilled_total", .counter, "Those of them that were read from the load profile.") {
+            Self.count($0.backfilled)
+        }
         each(meters, "unjournaled_readings_total", .counter, "Readings that were lost, each told in a gap.") {
             Self.count($0.unjournaled)
         }

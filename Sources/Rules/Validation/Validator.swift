@@ -69,6 +69,19 @@ public struct Validator: Sendable {
         return issues
     }
 
+    /// Everything that is not good about an entry of the meter's load profile. It is older than what is known, so that it is
+    /// compared with no counter and no clock, and leaves no trace.
+    ///
+    /// - Parameter keys: the JSON key of each register, in their order.
+    public func issues(ofEntry telegram: Telegram, keys: [String]) -> [QualityIssue] {
+        var issues = telegram.warnings.map { QualityIssue(register: nil, level: .warning, code: .telegram, text: $0) }
+        if let issue = protection.objection(to: telegram) ?? strangeness(of: telegram) { issues.append(issue) }
+        for (register, key) in zip(telegram.registers, keys) {
+            if let issue = objection(to: register, key: key) { issues.append(issue) }
+        }
+        return issues
+    }
+
     /// Adds what only the whole reading shows: its epoch, the clocks, energy against power. Its counters go on in the
     /// totals.
     ///
@@ -140,6 +153,20 @@ public struct Validator: Sendable {
         }
     }
 
+    /// That it is not the meter that is known. Only live readings decide whether another one took its place.
+    private func strangeness(of telegram: Telegram) -> QualityIssue? {
+        var state = state
+        switch identity.judge(telegram, at: .unknown, &state) {
+        case .known: return nil
+        case .foreign(let issue): return issue
+        case .exchanged:
+            return QualityIssue(
+                register: nil, level: .error, code: .meterChanged,
+                text:
+                    "the entry is of meter \(telegram.meter.id ?? "without a number"), and not of the one that is read")
+        }
+    }
+
     private mutating func forgetMeter() {
         duplicates = DuplicateCheck()
         scale.beginEpoch()
@@ -151,16 +178,23 @@ public struct Validator: Sendable {
     private mutating func judge(
         _ register: Register, key: String, isExpected: Bool, at arrival: Arrival
     ) -> QualityIssue? {
+        if let issue = objection(to: register, key: key) { return issue }
+        guard isExpected, let code = register.obis, code.isRisingCounter, let number = register.value.number else {
+            return nil
+        }
+        return judgeCounter(register, number, code, key: key, at: arrival)
+    }
+
+    /// By the value alone.
+    private func objection(to register: Register, key: String) -> QualityIssue? {
         if case .wide = register.value {
             return QualityIssue(
                 register: key, level: .warning, code: .wide, text: "more digits than 64 bits hold: kept as text")
         }
-        guard let code = register.obis, let number = register.value.number else { return nil }
-        if let objection = plausibility.objection(to: number, unit: register.unit, code: code) {
-            return QualityIssue(register: key, level: .error, code: .implausible, text: objection)
-        }
-        guard isExpected, code.isRisingCounter else { return nil }
-        return judgeCounter(register, number, code, key: key, at: arrival)
+        guard let code = register.obis, let number = register.value.number,
+            let objection = plausibility.objection(to: number, unit: register.unit, code: code)
+        else { return nil }
+        return QualityIssue(register: key, level: .error, code: .implausible, text: objection)
     }
 
     private mutating func judgeCounter(
