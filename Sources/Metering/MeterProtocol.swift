@@ -108,6 +108,8 @@ public enum ProtocolKey: String, Sendable, Hashable, CaseIterable {
     case registers
     /// Where the meter keeps the intervals that fill a hole.
     case loadProfile = "load_profile"
+    /// By which command a register is asked for.
+    case request
 }
 
 /// A register that is asked for by name.
@@ -157,6 +159,8 @@ public struct ProtocolSettings: Sendable, Hashable {
     /// In the order of the configuration; empty: what the meter offers.
     public var registers: [RegisterChoice] = []
     public var loadProfile = LoadProfileChoice.standard
+    /// Nil: what meters of its maker usually answer.
+    public var request: ReadCommand?
     /// The line at the start of a conversation; nil where the link has none.
     public var line: LineSettings?
 
