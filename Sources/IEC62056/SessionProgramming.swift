@@ -308,12 +308,7 @@ extension ProgrammingSession: SignOnSession {
     /// All registers were asked for.
     private mutating func tell() {
         guard !findings.lines.isEmpty else {
-            let reason = findings.warnings.first ?? "No register is configured."
-            return part(
-                with: settings.password == nil
-                    ? passwordIsMissing
-                    : WireError(.meterError, "programming mode: the meter gave none of the registers. \(reason)"),
-                isFinal: true)
+            return part(with: nothingRead, isFinal: true)
         }
         do throws(WireError) {
             let telegram = try Readout.telegram(
@@ -323,6 +318,14 @@ extension ProgrammingSession: SignOnSession {
         } catch {
             part(with: error, isFinal: true)
         }
+    }
+
+    private var nothingRead: WireError {
+        let reason = findings.warnings.first ?? "No register is configured."
+        let remedy =
+            settings.password == nil
+            ? " If the meter wants a password first, name its file with `password_file:`." : ""
+        return WireError(.meterError, "programming mode: the meter gave none of the registers. \(reason)\(remedy)")
     }
 
     // MARK: Load profile
