@@ -20,6 +20,15 @@ extension ConfigurationReading {
         }
         association.usesDedicatedKey = section["dedicated_key"].flatMap { $0.bool() } ?? false
         association.counter = section["invocation_counter"].flatMap(counter) ?? .standard
+        association.signsOn = section["mode"]?.choice("mode of DLMS", [("direct", false), ("e", true)]) ?? false
+        if !association.signsOn {
+            for key in ["address", "baud", "wake_up"] {
+                section[key]?.fail(
+                    "has a meaning behind a sign-on only", remedy: "write `mode: e`, or leave the key out")
+            }
+        } else if association.framing == .wrapper {
+            section["framing"]?.fail("mode E hands the port over to HDLC", remedy: "leave the key out")
+        }
         return association
     }
 

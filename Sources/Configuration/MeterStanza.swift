@@ -16,7 +16,8 @@ extension ConfigurationReading {
         switch key {
         case .encryptionKey, .authenticationKey, .password: secretKeys(key.rawValue)
         case .profile, .address, .secondary, .mode, .baud, .wakeUp, .crc, .subMeters, .registers, .loadProfile,
-            .client, .server, .security, .ciphering, .framing, .systemTitle, .dedicatedKey, .invocationCounter:
+            .client, .server, .security, .ciphering, .framing, .systemTitle, .dedicatedKey, .invocationCounter,
+            .request:
             [key.rawValue]
         }
     }
@@ -52,6 +53,7 @@ extension ConfigurationReading {
         let isEnabled = section["enabled"].flatMap { $0.bool() } ?? true
         if let meterProtocol { refuseForeignKeys(meterProtocol, section) }
         var settings = settings(section, meterProtocol, isEnabled: isEnabled)
+        if meterProtocol?.keys.contains(.request) == true { checkProgramming(section, settings) }
         let line = meterProtocol?.defaultLine(settings) ?? LineSettings(baud: 2400)
         let bus = bus(section, meterProtocol, settings)
         let endpoint = bus?.endpoint ?? transport(section, line)
@@ -154,13 +156,18 @@ extension ConfigurationReading {
         } else {
             settings.address = section["address"].flatMap(deviceAddress)
         }
-        settings.mode = choice(section["mode"], "mode of a meter") ?? .auto
+        let isAssociation = meterProtocol?.keys.contains(.security) ?? false
+        if isAssociation {
+            settings.association = association(section)
+        } else {
+            settings.mode = choice(section["mode"], "mode of a meter") ?? .auto
+        }
         settings.maximumBaud = section["baud"].flatMap(isSlave ? lineRate : signOnRate)
         settings.wakeUp = section["wake_up"].flatMap(wakeUp)
         settings.checksum = choice(section["crc"], "check of a telegram") ?? .auto
         settings.registers = section["registers"].flatMap(registers) ?? []
         settings.loadProfile = section["load_profile"].flatMap(loadProfile) ?? .standard
-        if meterProtocol?.keys.contains(.security) ?? false { settings.association = association(section) }
+        settings.request = choice(section["request"], "command to read")
         // The keys of a meter that is not read may be missing; that they stand in the file is refused all the same.
         if isEnabled {
             func secret(_ key: ProtocolKey, _ kind: SecretKind) -> Secret? {
@@ -241,7 +248,7 @@ extension ConfigurationReading {
         guard !items.isEmpty, items.count <= Self.mostRegisters else {
             value.fail(
                 "must name 1 to \(Self.mostRegisters) registers",
-                remedy: "leave the key out to read what the meter offers")
+                remedy: "write their codes, or leave the key out where the protocol reads what the meter offers")
             return nil
         }
         return items.compactMap { item in
@@ -261,6 +268,42 @@ extension ConfigurationReading {
             return isUsed ? .standard : .off
         }
         return value.label(atMost: 32).map { .named($0) }
+    }
+
+    // MARK: Programming mode
+
+    /// What a meter of IEC 62056-21 needs that is asked for single registers, and what has no meaning for others.
+    private func checkProgramming(_ section: Section, _ settings: ProtocolSettings) {
+        guard settings.mode == .programming else {
+            for key in ["registers", "request", "load_profile"] + Self.secretKeys("password") {
+                section[key]?.fail(
+                    "has a meaning in programming mode only", remedy: "write `mode: programming`, or leave the key out")
+            }
+            return
+        }
+        guard let registers = section["registers"] else {
+            section["mode"]?.fail(
+                "programming mode reads single registers, and none is named",
+                remedy: #"write for example `registers: ["0.0.0", "1.8.0", "2.8.0"]`"#)
+            return
+        }
+        for choice in settings.registers where !ReadCommand.isValid(code: choice.code) {
+            registers.fail(
+                "\(quoted(choice.code)) is no code of a register", remedy: "write codes as the meter has them: 1.8.0")
+        }
+        for choice in settings.registers where choice.interfaceClass != nil || choice.attribute != nil {
+            registers.fail(
+                "a class or an attribute has no meaning for the register \(quoted(choice.code)) of this protocol",
+                remedy: "write the code alone")
+        }
+        if case .named(let code) = settings.loadProfile, !ReadCommand.isValid(code: code) {
+            section["load_profile"]?.fail("\(quoted(code)) is no code of a load profile", remedy: "write P.01 or P.02")
+        }
+        if let password = settings.password, !ProgrammingPassword.isValid(password) {
+            (section["password_file"] ?? section["password_credential"])?.fail(
+                "the file holds no password that a meter can have", remedy: "write 1 to 32 characters without ( ) / ! *"
+            )
+        }
     }
 
     // MARK: Clock

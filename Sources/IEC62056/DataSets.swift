@@ -35,6 +35,7 @@ struct DataSets {
 
     private enum Place { case address, value, continuation, junk, behindEnd }
     private let dialect: Dialect
+    private let maximumValues: Int
     private var place = Place.address
     private var text: [UInt8] = []
     private var line = 1
@@ -42,8 +43,9 @@ struct DataSets {
     /// Where a value of more than one line began, and how much of it stands in the lines before.
     private var continued = (line: 0, length: 0)
 
-    init(_ bytes: some Sequence<UInt8>, dialect: Dialect = .readout) {
+    init(_ bytes: some Sequence<UInt8>, dialect: Dialect = .readout, maximumValues: Int = Limits.registers) {
         self.dialect = dialect
+        self.maximumValues = maximumValues
         for byte in bytes where limitError == nil { consume(byte) }
         endLine()
         if place == .continuation { fail(at: continued.line) }
@@ -124,8 +126,8 @@ struct DataSets {
 
     private mutating func addValue(_ value: [UInt8]) {
         valueCount += 1
-        guard valueCount <= Limits.registers else {
-            limitError = WireError(.limit, "the readout has more than \(Limits.registers) values")
+        guard valueCount <= maximumValues else {
+            limitError = WireError(.limit, "the readout has more than \(maximumValues) values")
             return
         }
         if let last = sets.indices.last { sets[last].values.append(value) }

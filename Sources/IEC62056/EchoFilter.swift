@@ -21,6 +21,10 @@ struct EchoFilter {
     /// Whether enough came back to know it for an echo.
     var hasEchoed: Bool { echoed > 2 }
 
+    /// The last character that was sent, where it is all that came back so far: it may as well be an answer of one
+    /// character that looks like it.
+    var loneLast: UInt8? { echoed == 1 && expected.isEmpty ? held.first : nil }
+
     /// What of `bytes` is not echo, with its parity bits. A beginning that turned out to be none is given back in
     /// front.
     mutating func remove(from bytes: [UInt8]) -> [UInt8] {

@@ -39,8 +39,11 @@ enum Readout {
     /// `(ER07)`, `(ERROR)`: an error message stands alone in its block (IEC 62056-21, 6.3).
     private static func errorMessage(_ registers: [Register]) -> String? {
         guard registers.count == 1, case .text(let text) = registers[0].value else { return nil }
-        let isError = text == "ERROR" || (text.hasPrefix("ER") && text.utf8.count <= 6)
-        return isError ? text : nil
+        return isErrorMessage(text) ? text : nil
+    }
+
+    static func isErrorMessage(_ text: String) -> Bool {
+        text == "ERROR" || (text.hasPrefix("ER") && text.utf8.count <= 6)
     }
 
     // MARK: Who

@@ -15,9 +15,28 @@ public enum SignOn {
         address.utf8.count <= longestAddress && address.utf8.allSatisfy(isAddressCharacter)
     }
 
-    /// The option `06 0 Z 0 CR LF`: normal procedure at rate `Z`, data readout (6.3.3).
-    public static func acknowledgement(rateCharacter: UInt8) -> [UInt8] {
-        [Control.ack, UInt8(ascii: "0"), rateCharacter, UInt8(ascii: "0"), Control.carriageReturn, Control.lineFeed]
+    /// What the meter is asked to do (6.3.3): the characters `V` and `Y` of the acknowledgement.
+    public enum Option: Sendable, Hashable {
+        /// The data readout, mode C.
+        case readout
+        /// Programming mode: single commands.
+        case programming
+        /// HDLC, mode E.
+        case binary
+
+        fileprivate var characters: (procedure: UInt8, mode: UInt8) {
+            switch self {
+            case .readout: (UInt8(ascii: "0"), UInt8(ascii: "0"))
+            case .programming: (UInt8(ascii: "0"), UInt8(ascii: "1"))
+            case .binary: (UInt8(ascii: "2"), UInt8(ascii: "2"))
+            }
+        }
+    }
+
+    /// The option `06 V Z Y CR LF` at rate `Z` (6.3.3).
+    public static func acknowledgement(_ option: Option = .readout, rateCharacter: UInt8) -> [UInt8] {
+        let (procedure, mode) = option.characters
+        return [Control.ack, procedure, rateCharacter, mode, Control.carriageReturn, Control.lineFeed]
     }
 
     /// The break `SOH B 0 ETX BCC`: the meter returns to waiting for a sign-on (6.3).

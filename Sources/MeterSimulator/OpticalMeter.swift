@@ -1,4 +1,5 @@
 import IEC62056
+import OBIS
 import Wire
 
 /// A meter with an optical port that speaks IEC 62056-21 in mode A, B, C or D, without input or output of its own:
@@ -29,17 +30,24 @@ public struct OpticalMeter: Sendable {
         case disarm
     }
 
+    /// Answers what arrives in mode E, frame by frame.
+    public typealias Binary = @Sendable ([UInt8]) -> [[UInt8]]
+
     public var faults: Faults
-    private let configuration: Configuration
-    private let dataSets: @Sendable () -> [DataSet]
-    private var state = State.waiting
+    let configuration: Configuration
+    let dataSets: @Sendable () -> [DataSet]
+    let time: @Sendable () -> MeterTime
+    private let binary: Binary?
+    var state = State.waiting
+    /// Of programming mode.
+    var access = Access()
     private var isAwake: Bool
     /// NUL characters in a row.
     private var wakingCharacters = 0
     private var echoCount = 0
     private var input: [UInt8] = []
 
-    private enum State: Equatable {
+    enum State: Equatable {
         case waiting
         /// About to identify itself.
         case called
@@ -47,21 +55,35 @@ public struct OpticalMeter: Sendable {
         case identified
         /// About to send the readout, at this rate.
         case reading(baud: Int)
+        /// Waits for a command of programming mode.
+        case programming
+        /// About to send this in programming mode.
+        case answering([UInt8])
+        /// What arrives goes to whoever speaks mode E.
+        case binary
     }
 
     /// Meters take this long before they answer (IEC 62056-21, 6.3.14: 200 ms to 1.5 s).
     public static let reaction = Duration.milliseconds(200)
     /// Without an acknowledgement the readout comes unasked, at the rate of the sign-on.
     public static let acknowledgementTimeout = Duration.milliseconds(2000)
+    /// Nothing arrives for so long in programming mode or in mode E: the reader is gone.
+    public static let patience = Duration.milliseconds(3000)
 
-    /// - Parameter dataSets: asked at each readout.
+    /// - Parameters:
+    ///   - dataSets: asked at each readout.
+    ///   - time: what the meter's clock shows.
+    ///   - binary: a meter with it announces mode E in its identification.
     public init(
         configuration: Configuration = Configuration(), faults: Faults = Faults(),
+        time: @escaping @Sendable () -> MeterTime = { MeterTime(localSeconds: 1_768_435_200) }, binary: Binary? = nil,
         dataSets: @escaping @Sendable () -> [DataSet]
     ) {
         self.configuration = configuration
         self.faults = faults
         self.dataSets = dataSets
+        self.time = time
+        self.binary = binary
         isAwake = configuration.wakeUp == nil
     }
 
@@ -70,12 +92,13 @@ public struct OpticalMeter: Sendable {
     /// Characters arrived, undamaged.
     public mutating func receive(_ bytes: [UInt8]) -> [Action] {
         var actions = faults.echoes ? echo(bytes) : []
+        if state == .binary { return actions + answerBinary(bytes) }
         for byte in bytes {
             let character = Parity.stripped(byte)
             actions += countWakeUp(character)
             input.append(character)
             if input.count > Self.longestInput { input.removeFirst() }
-            if character == 0x0A || input.suffix(SignOn.breakMessage.count) == SignOn.breakMessage[...] {
+            if isComplete {
                 actions += faults.isSilent || !isAwake ? [] : understand(input)
                 input = []
             }
@@ -94,6 +117,11 @@ public struct OpticalMeter: Sendable {
             return sendReadout(baud: configuration.line.baud)
         case .reading(let baud):
             return sendReadout(baud: baud)
+        case .answering(let message):
+            state = .programming
+            return [.send(message), .arm(Self.patience)]
+        case .programming, .binary:
+            return rest()
         }
     }
 
@@ -104,7 +132,16 @@ public struct OpticalMeter: Sendable {
 
     // MARK: What it hears
 
-    private static let longestInput = 64
+    private static let longestInput = 128
+
+    /// Whether a message is at its end: a line, or in programming mode a block with its check character or one character
+    /// alone.
+    private var isComplete: Bool {
+        if input.suffix(SignOn.breakMessage.count) == SignOn.breakMessage[...] { return true }
+        guard state == .programming else { return input.last == 0x0A }
+        return input.dropLast().last == 0x03 || input == [0x06] || input == [0x15]
+    }
+
     private static let lineEnd = Array("\r\n".utf8)
 
     private mutating func echo(_ bytes: [UInt8]) -> [Action] {
@@ -147,12 +184,14 @@ public struct OpticalMeter: Sendable {
             state = .called
             return [.arm(configuration.reaction)]
         }
+        if state == .programming { return obey(message) }
         return state == .identified ? acknowledge(message.suffix(6)) : []
     }
 
     /// The conversation is over.
-    private mutating func rest() -> [Action] {
+    mutating func rest() -> [Action] {
         state = .waiting
+        access = Access()
         isAwake = configuration.wakeUp == nil
         wakingCharacters = 0
         return [.setLine(configuration.initialLine)]
@@ -167,16 +206,32 @@ public struct OpticalMeter: Sendable {
         return address.isEmpty || address.drop { $0 == "0" } == configuration.address.drop { $0 == "0" }
     }
 
-    /// `06 V Z Y CR LF`: only the normal procedure and the data readout exist here.
+    /// `06 V Z Y CR LF`: the normal procedure with the data readout or programming mode, or mode E.
     private mutating func acknowledge(_ message: ArraySlice<UInt8>) -> [Action] {
         let option = Array(message)
         guard option.count == 6, option[0] == 0x06 else { return [] }
         if faults.refuses { return [.disarm, .send([0x15])] + rest() }
-        guard option[1] == UInt8(ascii: "0"), option[3] == UInt8(ascii: "0"),
-            case .c(let baud) = SignOnMode(rateCharacter: option[2]), baud <= configuration.offeredBaud
-        else { return [] }
-        state = .reading(baud: baud)
-        return [.setLine(line(baud: baud)), .arm(configuration.reaction)]
+        guard case .c(let baud) = SignOnMode(rateCharacter: option[2]), baud <= configuration.offeredBaud else {
+            return []
+        }
+        switch (option[1], option[3]) {
+        case (UInt8(ascii: "0"), UInt8(ascii: "0")):
+            state = .reading(baud: baud)
+            return [.setLine(line(baud: baud)), .arm(configuration.reaction)]
+        case (UInt8(ascii: "0"), UInt8(ascii: "1")) where configuration.programming != nil:
+            state = .answering(Self.operand)
+            return [.setLine(line(baud: baud)), .arm(configuration.reaction)]
+        case (UInt8(ascii: "2"), UInt8(ascii: "2")) where binary != nil:
+            state = .binary
+            return [.setLine(LineSettings(baud: baud)), .arm(Self.patience)]
+        default:
+            return []
+        }
+    }
+
+    private func answerBinary(_ bytes: [UInt8]) -> [Action] {
+        let frames = faults.isSilent ? [] : binary?(bytes) ?? []
+        return frames.map { .send($0) } + [.arm(Self.patience)]
     }
 
     // MARK: What it says
@@ -206,7 +261,7 @@ public struct OpticalMeter: Sendable {
 
     private var identificationLine: [UInt8] {
         Array("/\(configuration.manufacturer)".utf8) + [configuration.sentRateCharacter]
-            + Array(configuration.identification.utf8) + Self.lineEnd
+            + Array(((binary == nil ? "" : "\\2") + configuration.identification).utf8) + Self.lineEnd
     }
 
     private mutating func sendReadout(baud: Int) -> [Action] {
@@ -217,8 +272,12 @@ public struct OpticalMeter: Sendable {
 
     private mutating func readout() -> [UInt8] {
         let text = Array(dataSets().map(\.line).joined().utf8) + [UInt8(ascii: "!")] + Self.lineEnd
-        guard configuration.hasBlockCheck else { return text }
-        let checked = text + [0x03]
+        return configuration.hasBlockCheck ? block(text, end: 0x03) : text
+    }
+
+    /// `STX data ETX BCC`, or with EOT for a partial block.
+    mutating func block(_ data: [UInt8], end: UInt8) -> [UInt8] {
+        let checked = data + [end]
         var check = checked.reduce(0) { $0 ^ $1 }
         if faults.wrongBlockChecks > 0 {
             faults.wrongBlockChecks -= 1

@@ -30,6 +30,31 @@ extension OpticalMeter {
         }
     }
 
+    /// What the meter answers to commands (IEC 62056-21, 6.5).
+    public struct Programming: Sendable, Hashable {
+        /// Nil for a meter that lets itself be read without one.
+        public var password: String?
+        /// What it understands; to anything else it answers NAK.
+        public var requests: Set<ReadCommand>
+        /// Answers to R6 come in partial blocks of so many characters.
+        public var partialBlock: Int
+        /// Whether an answer leaves out the code that was asked for.
+        public var leavesOutCode: Bool
+        /// Nil for a meter without one.
+        public var profile: SimulatedProfile?
+
+        public init(
+            password: String? = nil, requests: Set<ReadCommand> = Set(ReadCommand.allCases), partialBlock: Int = 64,
+            leavesOutCode: Bool = false, profile: SimulatedProfile? = SimulatedProfile()
+        ) {
+            self.password = password
+            self.requests = requests
+            self.partialBlock = partialBlock
+            self.leavesOutCode = leavesOutCode
+            self.profile = profile
+        }
+    }
+
     public struct Configuration: Sendable, Hashable {
         /// Three letters.
         public var manufacturer: String
@@ -50,6 +75,8 @@ extension OpticalMeter {
         public var reaction: Duration
         /// Nil for a meter that always listens.
         public var wakeUp: WakeUp?
+        /// Nil for a meter that can be read out only.
+        public var programming: Programming?
 
         /// - Parameters:
         ///   - line: by default `2400 7E1` in mode D, else `300 7E1`.
@@ -57,7 +84,8 @@ extension OpticalMeter {
         public init(
             manufacturer: String = "OBI", identification: String = "SIM-1", address: String = "",
             offeredBaud: Int = 9600, line: LineSettings? = nil, mode: Mode = .c, hasBlockCheck: Bool? = nil,
-            rateCharacter: UInt8? = nil, reaction: Duration = OpticalMeter.reaction, wakeUp: WakeUp? = nil
+            rateCharacter: UInt8? = nil, reaction: Duration = OpticalMeter.reaction, wakeUp: WakeUp? = nil,
+            programming: Programming? = nil
         ) {
             self.manufacturer = manufacturer
             self.identification = identification
@@ -69,6 +97,7 @@ extension OpticalMeter {
             self.rateCharacter = rateCharacter
             self.reaction = reaction
             self.wakeUp = wakeUp
+            self.programming = programming
         }
 
         /// The line that the meter has before anybody talks to it.
@@ -118,8 +147,10 @@ extension OpticalMeter {
 
     /// What goes wrong.
     public struct Faults: Sendable, Hashable {
-        /// So many of the next readouts get a wrong block check character.
+        /// So many of the next readouts and answers get a wrong block check character.
         public var wrongBlockChecks: Int
+        /// So many of the next commands to read are answered with NAK.
+        public var naks: Int
         /// It hears nothing and says nothing.
         public var isSilent: Bool
         /// It answers the acknowledgement with NAK.
@@ -132,10 +163,12 @@ extension OpticalMeter {
         public var keptRate: KeptRate?
 
         public init(
-            wrongBlockChecks: Int = 0, isSilent: Bool = false, refuses: Bool = false, echoes: Bool = false,
+            wrongBlockChecks: Int = 0, naks: Int = 0, isSilent: Bool = false, refuses: Bool = false,
+            echoes: Bool = false,
             echo: Echo = Echo(), keptRate: KeptRate? = nil
         ) {
             self.wrongBlockChecks = wrongBlockChecks
+            self.naks = naks
             self.isSilent = isSilent
             self.refuses = refuses
             self.echoes = echoes

@@ -49,9 +49,9 @@ public struct SimulatedMeter: Sendable {
             }
         case .optical(let configuration, let faults):
             let house = house
-            let meter = OpticalMeter(configuration: configuration, faults: faults) {
-                OpticalMeter.dataSets(of: house.now())
-            }
+            let meter = OpticalMeter(
+                configuration: configuration, faults: faults, time: { MeterTime(localOf: Date()) },
+                dataSets: { OpticalMeter.dataSets(of: house.now()) })
             await answer(meter, over: line)
         case .bus(let slaves, _, let echoes):
             await SimulatedBus(slaves: slaves, seed: seed, echoes: echoes).run(over: line)

@@ -1,4 +1,5 @@
 public import COSEM
+import IEC62056
 public import OBIS
 import Wire
 
@@ -15,6 +16,8 @@ public struct AssociationSettings: Sendable, Hashable {
     public var systemTitle: [UInt8]?
     public var usesDedicatedKey = false
     public var counter = CounterChoice.standard
+    /// Whether an optical port has to be signed on to first, and handed over to HDLC (IEC 62056-21, mode E).
+    public var signsOn = false
 
     public init() {}
 
@@ -34,12 +37,20 @@ extension MeterProtocol {
         summary: "DLMS/COSEM meters that are asked: over TCP, UDP and HDLC, with every authentication of suite 0",
         keys: [
             .profile, .encryptionKey, .authenticationKey, .password, .registers, .loadProfile, .client, .server,
-            .security, .ciphering, .framing, .systemTitle, .dedicatedKey, .invocationCounter,
+            .security, .ciphering, .framing, .systemTitle, .dedicatedKey, .invocationCounter, .mode, .baud, .address,
+            .wakeUp,
         ],
         isPolled: { _ in true },
-        defaultLine: { _ in LineSettings(baud: 9600) },
+        defaultLine: { $0.association.signsOn ? .signOn : LineSettings(baud: 9600) },
+        needsLine: { $0.association.signsOn ? ReadoutSession.Settings($0, line: nil).needsLineChanges : nil },
         makeDecoder: { ProfiledFramer(ExchangeDecoder(keys: CipheringKeys($0)), $0.profile) },
-        makeSession: { settings in ProfiledSession(DLMSClient(settings: ClientSettings(settings)), settings.profile) },
+        makeSession: { settings in
+            let client = ProfiledSession(DLMSClient(settings: ClientSettings(settings)), settings.profile)
+            guard settings.association.signsOn else { return client }
+            let signOn = ReadoutSession.Settings(settings, line: settings.line)
+            // Some meters speak HDLC and do not announce it.
+            return HandoverSession(settings: .init(signOn: signOn, asksAnyway: true), inner: client)
+        },
         makeListener: { settings in
             PushSession(silence: .seconds(5)) {
                 ProfiledFramer(ExchangeDecoder(keys: CipheringKeys(settings)), settings.profile)
@@ -74,12 +85,14 @@ extension ClientSettings {
     fileprivate init(_ settings: ProtocolSettings) {
         let association = settings.association
         self.init(
-            framing: association.framing ?? (settings.line == nil ? .wrapper : .hdlc),
+            framing: association.framing ?? (settings.line == nil && !association.signsOn ? .wrapper : .hdlc),
             client: association.client ?? 16, server: association.server ?? ServerAddress(),
             mechanism: association.mechanism, password: settings.password,
             ciphering: association.ciphering ?? (settings.encryptionKey == nil ? .none : .both),
             keys: CipheringKeys(settings), usesDedicatedKey: association.usesDedicatedKey,
-            registers: settings.registers.compactMap(WantedRegister.init), line: settings.line)
+            registers: settings.registers.compactMap(WantedRegister.init),
+            // Behind a sign-on the line is that of the meter's offer already.
+            line: association.signsOn ? nil : settings.line)
         if let title = association.systemTitle { systemTitle = title }
         switch association.counter {
         case .off: counterObject = nil

@@ -120,6 +120,8 @@ public enum ProtocolKey: String, Sendable, Hashable, CaseIterable {
     case systemTitle = "system_title"
     case dedicatedKey = "dedicated_key"
     case invocationCounter = "invocation_counter"
+    /// By which command a register is asked for.
+    case request
 }
 
 /// A register that is asked for by name.
@@ -170,6 +172,8 @@ public struct ProtocolSettings: Sendable, Hashable {
     public var registers: [RegisterChoice] = []
     public var loadProfile = LoadProfileChoice.standard
     public var association = AssociationSettings()
+    /// Nil: what meters of its maker usually answer.
+    public var request: ReadCommand?
     /// The line at the start of a conversation; nil where the link has none.
     public var line: LineSettings?
 

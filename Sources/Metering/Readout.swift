@@ -9,10 +9,12 @@ public enum ReadoutMode: String, Sendable, Hashable, CaseIterable {
     case a, b, c
     /// It is not asked; it sends its readout by itself.
     case d
+    /// It is asked for single registers.
+    case programming
 
     fileprivate var selection: ModeSelection {
         switch self {
-        case .auto, .d: .automatic
+        case .auto, .d, .programming: .automatic
         case .a: .a
         case .b: .b
         case .c: .c
@@ -24,8 +26,9 @@ extension MeterProtocol {
     /// `iec62056-21`: text over the optical port and the current loop.
     static let readout = MeterProtocol(
         name: "iec62056-21",
-        summary: "the optical port and the current loop: sign-on, baud change and data readout (modes A, B, C and D)",
-        keys: [.address, .mode, .baud, .wakeUp],
+        summary: "the optical port and the current loop: sign-on, baud change, data readout (modes A, B, C and D), and "
+            + "single registers and load profiles in programming mode",
+        keys: [.address, .mode, .baud, .wakeUp, .password, .registers, .request, .loadProfile],
         isPolled: { $0.mode != .d },
         defaultLine: { $0.mode == .d ? .modeD : .signOn },
         // Without a line, nothing of the settings may ask for another speed.
@@ -33,11 +36,15 @@ extension MeterProtocol {
         // A meter that talks by itself is heard from a line, and nothing of it may be missing.
         makeDecoder: { ReadoutDecoder(source: $0.mode == .d ? .line : .recording) },
         makeSession: { settings in
-            guard settings.mode != .d else { return listener(silence: .seconds(1)) }
-            return ReadoutSession(settings: ReadoutSession.Settings(settings, line: settings.line))
+            switch settings.mode {
+            case .d: listener(silence: .seconds(1))
+            case .programming: ProgrammingSession(settings: ProgrammingSession.Settings(settings))
+            case .auto, .a, .b, .c: ReadoutSession(settings: ReadoutSession.Settings(settings, line: settings.line))
+            }
         },
         // A meter that is asked takes up to two seconds between its identification and its readout.
         makeListener: { settings in listener(silence: .seconds(settings.mode == .d ? 1 : 3)) },
+        hasLoadProfile: { $0.mode == .programming && $0.loadProfile != .off },
         recognition: Recognition(
             lines: [
                 .modeD, .signOn, LineSettings(baud: 9600, dataBits: 7, parity: .even),
@@ -69,6 +76,20 @@ extension MeterProtocol {
     }
 }
 
+extension ProgrammingSession.Settings {
+    fileprivate init(_ settings: ProtocolSettings) {
+        let profile: String? =
+            switch settings.loadProfile {
+            case .off: nil
+            case .standard: Self.usualProfile
+            case .named(let code): code
+            }
+        self.init(
+            signOn: ReadoutSession.Settings(settings, line: settings.line), password: settings.password,
+            registers: settings.registers.map(\.code), request: settings.request, profile: profile)
+    }
+}
+
 extension ReadoutSession.Settings {
     /// For a meter that may not be there: few repetitions.
     fileprivate static func probing(_ line: LineSettings?, retries: Int, wakeUp: WakeUp? = nil) -> Self {
@@ -78,7 +99,7 @@ extension ReadoutSession.Settings {
         return settings
     }
 
-    fileprivate init(_ settings: ProtocolSettings, line: LineSettings?) {
+    init(_ settings: ProtocolSettings, line: LineSettings?) {
         self.init(
             line: line, maximumBaud: settings.maximumBaud, address: settings.address ?? "",
             // A port at 8N1 carries 7E1 as well, when the parity bit is made here.

@@ -63,7 +63,8 @@ struct ConfigurationDocument {
         "username",
         "ca_file", "cert_file", "key_file", "password_file", "encryption_key_file", "authentication_key_file",
         "summary",
-        "makers", "extends", "echo", "duration", "pause", "level",
+        "makers", "extends", "echo", "duration", "pause", "level", "request", "load_profile", "code", "class",
+        "attribute",
     ]
     /// Mappings in which every key is one of many.
     private static let shownWhole: Set<String> = [

@@ -1,5 +1,6 @@
 import Logging
 import OBIS
+import Synchronization
 import Wire
 
 /// Takes down what passes on lines.
@@ -45,6 +46,7 @@ private final class CapturingLink: Link {
     private let base: any Link
     private let recorder: any LineRecorder
     private let now: @Sendable () -> Timestamp
+    private let veil = Mutex(PasswordVeil())
 
     init(_ base: any Link, recorder: any LineRecorder, now: @escaping @Sendable () -> Timestamp) {
         self.base = base
@@ -53,13 +55,15 @@ private final class CapturingLink: Link {
     }
 
     var inbound: LinkInbound {
-        base.inbound.observed { [recorder, now] input in
-            recorder.write(Capture.Piece(time: now(), bytes: input.bytes, endsBurst: input.endsBurst))
+        base.inbound.observed { [self] input in
+            let bytes = veil.withLock { $0.hide(received: input.bytes) }
+            recorder.write(Capture.Piece(time: now(), bytes: bytes, endsBurst: input.endsBurst))
         }
     }
 
     func send(_ bytes: [UInt8]) async throws(TransportError) {
-        recorder.write(Capture.Piece(time: now(), bytes: bytes, isSent: true))
+        let written = veil.withLock { $0.hide(sent: bytes) }
+        recorder.write(Capture.Piece(time: now(), bytes: written, isSent: true))
         try await base.send(bytes)
     }
 

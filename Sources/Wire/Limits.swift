@@ -24,6 +24,10 @@ public enum Limits {
     public static let identification = 64
     /// Registers of one telegram.
     public static let registers = 4096
+    /// One answer in programming mode, all its partial blocks together: a month of a load profile with eight channels.
+    public static let programmingAnswer = 256 * 1024
+    /// Values of one load profile.
+    public static let profileValues = 32 * 1024
     /// One P1 telegram: recorded ones stay below 2 KiB, and a message of 1024 characters adds 2 KiB.
     public static let p1Telegram = 16 * 1024
     /// One line of a P1 telegram: a message of 1024 characters as hexadecimal digits, with room.

@@ -30,8 +30,10 @@ struct MeterArgument: ExpressibleByArgument, Sendable {
           dlms-push    list=objects|pairs|bare, carrier=hdlc|segments|mbus|wrapper|llc|apdu, interval=5s, serial=NUMBER,
                        encryption_key=@FILE, authentication_key=@FILE, noise=N, flipped_bit=N, lost_frame=N
                        (every N-th push is damaged so)
-          iec62056-21  mode=a|b|c|d, address=TEXT, baud=9600, wake_up, interval=5s (mode d), wrong_bcc=N (so many
-                       readouts), keeps=BAUD (it offers more than it keeps), silent, echo
+          iec62056-21  mode=a|b|c|d|programming, address=TEXT, baud=9600, wake_up, interval=5s (mode d), wrong_bcc=N (so
+                       many readouts and answers), keeps=BAUD (it offers more than it keeps), silent, echo; in mode
+                       programming also password=TEXT, block=N (characters of a partial block, R6), days=N (of its load
+                       profile P.01; 0: it has none), nak=N (so many commands to read)
           dsmr-p1      version=v22|v42|v50|be|se, interval=1s, serial=TEXT, encryption_key=@FILE,
                        authentication_key=@FILE, noise=N, flipped_bit=N
           mbus         slaves=N (a building of meters; else one), address=7, kind=electricity|gas|water|heat, fixed,
@@ -83,20 +85,43 @@ struct MeterArgument: ExpressibleByArgument, Sendable {
 
     private static func optical(_ options: inout SimulatorOptions) -> SimulatedMeter.Kind? {
         var meter = OpticalMeter.Configuration(manufacturer: "LGZ", identification: "ZMF100AC.M26")
-        guard let mode: OpticalMeter.Mode = options.choice("mode", default: .c),
+        guard let mode: SimulatedMode = options.choice("mode", default: .c),
             let interval = options.duration("interval", default: .seconds(5))
         else { return nil }
         if let address = options.text("address") { meter.address = address }
         if let baud = options.number("baud") { meter.offeredBaud = baud }
         if options.flag("wake_up") { meter.wakeUp = OpticalMeter.WakeUp() }
-        meter.mode = mode
+        meter.mode = mode.own
+        if mode == .programming { meter.programming = programming(&options) }
         let faults = OpticalMeter.Faults(
-            wrongBlockChecks: options.number("wrong_bcc") ?? 0, isSilent: options.flag("silent"),
+            wrongBlockChecks: options.number("wrong_bcc") ?? 0,
+            naks: mode == .programming ? options.number("nak") ?? 0 : 0, isSilent: options.flag("silent"),
             echoes: options.flag("echo"),
             keptRate: options.number("keeps").map { OpticalMeter.KeptRate(highest: $0) })
         guard mode == .d else { return .optical(meter, faults) }
         meter.line = .modeD
         return .talking(ReadoutMeter(configuration: meter), interval: interval)
+    }
+
+    /// A mode of the meter, or that of a meter of mode C that can be asked for single registers.
+    private enum SimulatedMode: String {
+        case a, b, c, d, programming
+
+        var own: OpticalMeter.Mode {
+            switch self {
+            case .a: .a
+            case .b: .b
+            case .c, .programming: .c
+            case .d: .d
+            }
+        }
+    }
+
+    private static func programming(_ options: inout SimulatorOptions) -> OpticalMeter.Programming {
+        let days = options.number("days") ?? SimulatedProfile().days
+        return OpticalMeter.Programming(
+            password: options.text("password"), partialBlock: max(1, options.number("block") ?? 64),
+            profile: days > 0 ? SimulatedProfile(days: days) : nil)
     }
 
     private static func telegram(_ options: inout SimulatorOptions) -> SimulatedMeter.Kind? {

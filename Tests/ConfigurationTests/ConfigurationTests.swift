@@ -401,7 +401,7 @@ struct FileTests {
     func documentation() throws {
         let text = try String(contentsOf: checkout.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
         let blocks = text.components(separatedBy: "```yaml\n").dropFirst().map { $0.components(separatedBy: "```")[0] }
-        #expect(blocks.count == 9)
+        #expect(blocks.count == 10)
         let files = FakeFiles(texts: ["obisd.d/a.yaml": ""], anything: "00112233445566778899aabbccddeeff")
         let loader = ConfigurationLoader(
             protocols: ProtocolRegistry.all, files: files, credentialsDirectory: "/run/x")

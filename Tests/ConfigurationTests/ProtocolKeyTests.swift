@@ -28,7 +28,10 @@ struct ProtocolKeyTests {
     @Test("each mode has the line and the schedule that belong to it", arguments: ReadoutMode.allCases)
     func modes(mode: ReadoutMode) throws {
         let configuration = try Self.loader.load(
-            text: meter("mode: \(mode.rawValue)", protocol: "iec62056-21"), file: "obisd.yaml")
+            text: meter(
+                "mode: \(mode.rawValue)" + (mode == .programming ? "\nregisters: [1.8.0]" : ""), protocol: "iec62056-21"
+            ),
+            file: "obisd.yaml")
         let meter = try #require(configuration.meters.first)
         #expect(meter.settings.mode == mode)
         #expect(meter.settings.line?.description == (mode == .d ? "2400 7E1" : "300 7E1"))
@@ -58,6 +61,81 @@ struct ProtocolKeyTests {
     @Test("each check of a telegram may be demanded", arguments: P1Checksum.allCases)
     func checks(checksum: P1Checksum) throws {
         #expect(try settings("crc: \(checksum.rawValue)", protocol: "dsmr-p1").checksum == checksum)
+    }
+
+    // MARK: Programming mode
+
+    @Test("programming mode has registers, a password, a command and a load profile")
+    func programming() throws {
+        let lines = """
+            mode: programming
+            registers: ["0.0.0", "1-0:1.8.0*255"]
+            password_file: /p
+            request: r6
+            load_profile: P.02
+            """
+        let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, files: FakeFiles(texts: ["/p": "12345678\n"]))
+        let configuration = try loader.load(text: meter(lines, protocol: "iec62056-21"), file: "obisd.yaml")
+        let settings = try #require(configuration.meters.first?.settings)
+        #expect(settings.registers == [RegisterChoice("0.0.0"), RegisterChoice("1-0:1.8.0*255")])
+        #expect(settings.password == Secret(Array("12345678".utf8)) && settings.request == .r6)
+        #expect(settings.loadProfile == .named("P.02"))
+        let readout = try #require(ProtocolRegistry.named("iec62056-21"))
+        #expect(readout.hasLoadProfile(settings) && readout.isPolled(settings))
+    }
+
+    @Test("without more, the command is the maker's and the load profile the usual one")
+    func programmingDefaults() throws {
+        let settings = try settings("mode: programming\nregisters: 1.8.0", protocol: "iec62056-21")
+        #expect(settings.registers == [RegisterChoice("1.8.0")])
+        #expect(settings.password == nil && settings.request == nil && settings.loadProfile == .standard)
+        let off = try self.settings(
+            "mode: programming\nregisters: 1.8.0\nload_profile: off", protocol: "iec62056-21")
+        let readout = try #require(ProtocolRegistry.named("iec62056-21"))
+        #expect(readout.hasLoadProfile(settings) && !readout.hasLoadProfile(off))
+        #expect(!readout.hasLoadProfile(try self.settings("", protocol: "iec62056-21")))
+    }
+
+    @Test(
+        "what programming mode cannot use names its place and what to write",
+        arguments: [
+            Refusal(
+                meter("mode: programming", protocol: "iec62056-21"), "5:11", "meters[0].mode", "none is named",
+                "registers: ["),
+            Refusal(
+                meter("registers: [1.8.0]", protocol: "iec62056-21"), "5:16", "meters[0].registers",
+                "in programming mode only", "mode: programming"),
+            Refusal(
+                meter("mode: c\nrequest: r1", protocol: "iec62056-21"), "6:14", "meters[0].request",
+                "in programming mode only"),
+            Refusal(
+                meter("mode: programming\nregisters: [1.8.0]\nrequest: w1", protocol: "iec62056-21"), "7:14",
+                "meters[0].request", "`w1` is no command to read", "r1, r2, r5, r6"),
+            Refusal(
+                meter("mode: programming\nregisters: [\"1.8.0()\"]", protocol: "iec62056-21"), "6:16",
+                "meters[0].registers", "is no code of a register"),
+            Refusal(
+                meter("mode: programming\nregisters: [{code: 1.8.0, class: 3}]", protocol: "iec62056-21"), "6:16",
+                "meters[0].registers", "class"),
+            Refusal(
+                meter("mode: programming\nregisters: []", protocol: "iec62056-21"), "6:16", "meters[0].registers",
+                "1 to 256 registers"),
+            Refusal(
+                meter("mode: programming\nregisters: [1.8.0]\nload_profile: \"P/1\"", protocol: "iec62056-21"), "7:19",
+                "meters[0].load_profile", "no code of a load profile"),
+            Refusal(
+                meter("mode: programming\nregisters: [1.8.0]\npassword: \"1\"", protocol: "iec62056-21"), "7:15",
+                "meters[0].password", "secrets do not stand in the configuration", "password_file"),
+        ])
+    func refusedProgramming(_ refusal: Refusal) { refusal.check(Self.loader) }
+
+    @Test("a password that no meter can have is refused, and not shown")
+    func impossiblePassword() {
+        let loader = ConfigurationLoader(protocols: ProtocolRegistry.all, files: FakeFiles(texts: ["/p": "hush(1)"]))
+        let text = meter("mode: programming\nregisters: [1.8.0]\npassword_file: /p", protocol: "iec62056-21")
+        let found = errors(text, loader)
+        #expect(found.count == 1 && "\(found)".contains("no password that a meter can have"))
+        #expect(!"\(found)".contains("hush"))
     }
 
     // MARK: Refused
@@ -122,7 +200,7 @@ struct ProtocolKeyTests {
         (.client, "client: 1", 13), (.server, "server: 1", 13), (.security, "security: none", 15),
         (.ciphering, "ciphering: none", 16), (.framing, "framing: hdlc", 14),
         (.systemTitle, "system_title: 4F42534400000001", 19), (.dedicatedKey, "dedicated_key: true", 20),
-        (.invocationCounter, "invocation_counter: off", 25),
+        (.invocationCounter, "invocation_counter: off", 25), (.request, "request: r5", 14),
     ]
 
     @Test("a protocol refuses the keys of the others", arguments: ProtocolRegistry.all.map(\.name))

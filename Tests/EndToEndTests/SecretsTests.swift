@@ -30,7 +30,7 @@ struct SecretsTests {
             try house.start(journal)
             try await house.subscriber.wait(for: "readings of the meters with the right keys") { subscriber in
                 drain()
-                return ["good", "broken", "p1"].allSatisfy { subscriber.newest($0) >= 2 }
+                return ["good", "broken", "p1", "optical"].allSatisfy { subscriber.newest($0) >= 2 }
             }
             try await waitFor("what is said of a wrong key") {
                 drain()
@@ -102,15 +102,21 @@ private final class House {
                 "dlms-push,tcp=0,interval=500ms,\(keys)", "dlms-push,tcp=0,interval=500ms,serial=2,\(keys)",
                 "dlms-push,tcp=0,interval=200ms,serial=3,noise=3,flipped_bit=4,lost_frame=5,\(keys)",
             ])
-        others = try MetersProcess(folder: open, ["dsmr-p1,tcp=0,interval=500ms,\(keys)", "mbus,tcp=0"])
+        // A head that echoes gives the password back as well.
+        let optical = "iec62056-21,tcp=0,mode=programming,echo,password=\(Canary.meterPassword)"
+        others = try MetersProcess(folder: open, ["dsmr-p1,tcp=0,interval=500ms,\(keys)", "mbus,tcp=0", optical])
         var ports = try await meters.ports(of: 3)
-        _ = try await others.ports(of: 2)
-        for name in ["dsmr-p1", "mbus"] { ports.append(try #require(try others.port(of: name))) }
+        _ = try await others.ports(of: 3)
+        for name in ["dsmr-p1", "mbus", "iec62056-21"] { ports.append(try #require(try others.port(of: name))) }
         let credentials = "encryption_key_credential: encryption, authentication_key_credential: authentication"
         let stanzas = [
             ("good", "dlms-push", credentials), ("wrong", "dlms-push", "encryption_key_credential: wrong"),
             ("broken", "dlms-push", credentials), ("p1", "dsmr-p1", credentials),
             ("bus", "mbus", "interval: 1s, address: 1, encryption_key_credential: wrong"),
+            (
+                "optical", "iec62056-21",
+                "interval: 1s, mode: programming, registers: [1.8.0], password_credential: meter-password"
+            ),
         ]
         daemon = try DaemonProcess(
             folder: open, brokerPort: tls,
@@ -153,6 +159,7 @@ private final class House {
             ["readings", "--format", "json"] + configuration, ["anomalies", "list"] + configuration,
             ["check", "--config", bad.path], ["doctor"] + configuration, ["doctor", "--config", bad.path],
             ["capture", "good"] + configuration, ["capture", "p1"] + configuration,
+            ["capture", "optical"] + configuration,
             ["doctor", "--bundle", open.appendingPathComponent("bundle.tar.gz").path] + configuration,
         ]
         for (number, arguments) in commands.enumerated() {
@@ -178,6 +185,7 @@ private final class House {
 /// A secret that is to be found nowhere.
 private struct Canary {
     static let tlsKey = "tls-key"
+    static let meterPassword = "canary-Zx93kQ-meter"
 
     let name: String
     let bytes: [UInt8]
@@ -192,6 +200,8 @@ private struct Canary {
         let password = Array("canary-Wq7!zK4-password".utf8)
         return keys + [
             Canary(name: "password", bytes: password, file: Data(password)),
+            Canary(
+                name: "meter-password", bytes: Array(meterPassword.utf8), file: Data((meterPassword + "\n").utf8)),
             Canary(name: tlsKey, bytes: Array(line.utf8), file: Data(line.utf8)),
         ]
     }
@@ -225,6 +235,7 @@ private struct Canary {
         var result: [String: [String]] = [:]
         let paths = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
         #expect(paths.contains("journal.db") && paths.contains("log") && paths.contains("captures/p1.capture"))
+        #expect(paths.contains("captures/optical.capture"))
         #expect(paths.contains("obisd-bundle/captures/good.capture"))
         for path in paths {
             guard let data = FileManager.default.contents(atPath: folder.path + "/" + path) else { continue }

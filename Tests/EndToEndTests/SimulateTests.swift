@@ -119,7 +119,30 @@ struct SimulateTests {
         ("wake_up", [String(repeating: "\u{0}", count: 60) + "/?!\r\n"], ["/LGZ5ZMF100AC.M26\r\n"]),
         ("mode=a,wrong_bcc=1", ["/?!\r\n"], ["/LGZ ZMF100AC.M26\r\n\u{2}F.F(00)\r\n"]),
         ("silent", [], []),
+        (
+            "mode=programming", ["/?!\r\n", "\u{6}051\r\n", "\u{1}R1\u{2}F.F()\u{3}M"],
+            [identification, operand, "\u{2}F.F(00)\u{3}"]
+        ),
+        (
+            "mode=programming,password=00000000",
+            ["/?!\r\n", "\u{6}051\r\n", "\u{1}R1\u{2}F.F()\u{3}M", "\u{1}P1\u{2}(00000000)\u{3}a"],
+            [identification, operand, "\u{2}(ER01)\u{3}\u{14}", "\u{6}"]
+        ),
+        (
+            "mode=programming,block=3", ["/?!\r\n", "\u{6}051\r\n", "\u{1}R6\u{2}F.F()\u{3}J", "\u{6}"],
+            [identification, operand, "\u{2}F.F\u{4}*", "\u{2}(00\u{4}"]
+        ),
+        (
+            "mode=programming,days=0", ["/?!\r\n", "\u{6}051\r\n", "\u{1}R1\u{2}P.01()\u{3}\u{1C}"],
+            [identification, operand, "\u{2}(ERROR)\u{3}"]
+        ),
+        (
+            "mode=programming,nak=1", ["/?!\r\n", "\u{6}051\r\n", "\u{1}R1\u{2}F.F()\u{3}M"],
+            [identification, operand, "\u{15}"]
+        ),
     ]
+    private static let identification = "/LGZ5ZMF100AC.M26\r\n"
+    private static let operand = "\u{1}P0\u{2}(00000000)\u{3}`"
 
     @Test("makes of each option of an asked meter what its help says")
     func asked() async throws {
@@ -204,6 +227,8 @@ struct SimulateTests {
             "dlms-push,tcp=0,encryption_key=12", "dlms-push,tcp=0,encryption_key=@/nowhere/key",
             "dlms-push,tcp=0,version=v50", "iec62056-21,tcp=0,mode=e", "iec62056-21,tcp=0,baud=fast",
             "iec62056-21,tcp=0,wrong_bcc=x", "iec62056-21,tcp=0,keeps=x", "iec62056-21,tcp=0,carrier=hdlc",
+            "iec62056-21,tcp=0,password=1", "iec62056-21,tcp=0,mode=c,nak=1",
+            "iec62056-21,tcp=0,mode=programming,block=x",
             "dsmr-p1,tcp=0,version=v60", "dsmr-p1,tcp=0,mode=d", "dsmr-p1,tcp=0,lost_frame=1", "sml,tcp=0,interval=x",
             "sml,tcp=0,encryption_key=000102030405060708090a0b0c0d0e0f", "sml,tcp=0,list=objects", "", ",tcp=0",
         ])

@@ -17,7 +17,7 @@ struct Conversation {
         case close
     }
 
-    var session: ReadoutSession
+    var session: any Session<Telegram>
     var meter: OpticalMeter
     /// So many characters reach the session at once.
     var chunk: Int
@@ -46,8 +46,15 @@ struct Conversation {
         settings: ReadoutSession.Settings = .init(), meter: OpticalMeter.Configuration = .init(),
         faults: OpticalMeter.Faults = .init(), chunk: Int = 1
     ) {
-        session = ReadoutSession(settings: settings)
-        self.meter = OpticalMeter(configuration: meter, faults: faults) { Self.dataSets }
+        self.init(session: ReadoutSession(settings: settings), meter: meter, faults: faults, chunk: chunk)
+    }
+
+    init(
+        session: any Session<Telegram>, meter: OpticalMeter.Configuration, faults: OpticalMeter.Faults = .init(),
+        chunk: Int = 1, binary: OpticalMeter.Binary? = nil
+    ) {
+        self.session = session
+        self.meter = OpticalMeter(configuration: meter, faults: faults, binary: binary) { Self.dataSets }
         meterLine = meter.initialLine
         self.chunk = chunk
     }
@@ -58,10 +65,10 @@ struct Conversation {
     ]
 
     /// Runs until the poll has ended and the meter has nothing more to do.
-    mutating func poll(closingAfter: Duration? = nil) {
+    mutating func poll(_ event: SessionEvent = .poll, closingAfter: Duration? = nil) {
         end = nil
         if let closingAfter { agenda.append((now + closingAfter, .close)) }
-        act(session.handle(.poll))
+        act(session.handle(event))
         var steps = 0
         while let next = agenda.indices.min(by: { agenda[$0].time < agenda[$1].time }), steps < 100_000 {
             steps += 1

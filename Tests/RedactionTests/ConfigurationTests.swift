@@ -47,6 +47,25 @@ struct ConfigurationTests {
           - {id: second, serial: 87654321, transport: {udp: "192.168.7.31:4059"}, interval: 15m}
         """
 
+    @Test("of a meter in programming mode its registers are shown, and its password is not")
+    func programming() {
+        let (text, _) = redacted(
+            """
+            meters:
+              - id: main
+                mode: programming
+                password: hush
+                password_file: main.password
+                registers: ["1.8.0", {code: 2.8.0}]
+                request: r6
+                load_profile: P.02
+            """)
+        #expect(!text.contains("hush"))
+        for word in ["main.password", "1.8.0", "2.8.0", "r6", "P.02", "programming"] {
+            #expect(text.contains(word), "\(word)")
+        }
+    }
+
     @Test("shows neither secrets, persons, hosts nor comments, and keeps the rest in its lines")
     func all() {
         let (text, redactor) = redacted(Self.good)

@@ -1,0 +1,45 @@
+import OBIS
+import Wire
+
+/// What a meter answers to the request for one register in programming mode: `code(value*unit)`, or `(value*unit)` for the
+/// one that was asked for.
+enum RegisterAnswer {
+    /// Why it gives no value, as a clause.
+    struct Fault: Error {
+        let clause: String
+    }
+
+    /// The data sets of the answer as lines of a readout, each under its code.
+    ///
+    /// - Parameter asked: the code in the request.
+    static func lines(_ content: [UInt8], asked: String) throws(Fault) -> [UInt8] {
+        let sets = DataSets(content)
+        if let limit = sets.limitError { throw Fault(clause: limit.message) }
+        guard sets.isWellFormed, let first = sets.sets.first else {
+            throw Fault(clause: "the meter's answer is no data set")
+        }
+        if sets.valueCount == 1, let value = first.values.first?.trimmed.text, Readout.isErrorMessage(value) {
+            throw Fault(clause: "the meter answered with the error message (\(value))")
+        }
+        guard sets.sets.allSatisfy({ $0.address.isEmpty || isSame($0.address, asked) }) else {
+            let name = sets.sets.map(\.address.text).first { !isSame(Array($0.utf8), asked) } ?? ""
+            throw Fault(clause: "the meter answered with another register, \(name)")
+        }
+        return sets.sets.flatMap { line(of: $0, asked: asked) }
+    }
+
+    private static func line(of set: DataSet, asked: String) -> [UInt8] {
+        var line = set.address.isEmpty ? Array(asked.utf8) : set.address
+        for value in set.values { line += [UInt8(ascii: "(")] + value + [UInt8(ascii: ")")] }
+        return line + [Control.carriageReturn, Control.lineFeed]
+    }
+
+    /// A reduced code leaves out the medium and the channel, which the meter may print.
+    static func isSame(_ answered: [UInt8], _ asked: String) -> Bool {
+        let bytes = Array(asked.utf8)
+        guard answered != bytes else { return true }
+        guard let found = ObisCode(ascii: answered.span), let wanted = ObisCode(ascii: bytes.span) else { return false }
+        let isReduced = !bytes.contains(UInt8(ascii: ":"))
+        return found == wanted || isReduced && found.quantity == wanted.quantity && found.f == wanted.f
+    }
+}
