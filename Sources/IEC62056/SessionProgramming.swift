@@ -127,10 +127,12 @@ extension ProgrammingSession: SignOnSession {
         content += data
         guard isPartial else { return conclude(content) }
         partialBlocks += 1
-        guard content.count + partialBlocks <= Limits.programmingAnswer else {
+        guard content.count <= Limits.programmingAnswer, partialBlocks < Limits.partialBlocks else {
             return part(
                 with: WireError(
-                    .limit, "the meter sent more than \(Limits.programmingAnswer) characters in one answer"),
+                    .limit,
+                    "the meter sent more than \(Limits.programmingAnswer) characters or \(Limits.partialBlocks) partial "
+                        + "blocks in one answer"),
                 isFinal: true)
         }
         // Each block is repeated on its own account.

@@ -26,6 +26,8 @@ public enum Limits {
     public static let registers = 4096
     /// One answer in programming mode, all its partial blocks together: a month of a load profile with eight channels.
     public static let programmingAnswer = 256 * 1024
+    /// Partial blocks of one answer; usual ones have 64 characters and more.
+    public static let partialBlocks = 4096
     /// Values of one load profile.
     public static let profileValues = 32 * 1024
     /// One P1 telegram: recorded ones stay below 2 KiB, and a message of 1024 characters adds 2 KiB.

@@ -219,4 +219,20 @@ struct LoadProfileTests {
                 })
         }
     }
+
+    @Test("a recorded event log has the same form, also where an event has no values")
+    func eventLog() throws {
+        guard let corpus = Corpus("iec62056-21") else { return }
+        let recording = try #require(try corpus.cases().first { $0.name == "runamook_P98_data_3" })
+        let first = MeterTime(year: 2022, month: 8, day: 1, hour: 0, minute: 0, second: 0)?.localSeconds ?? 0
+        let course = read(
+            Sample.block(String(decoding: recording.bytes, as: UTF8.self)),
+            span: ProfileSpan(after: first, through: first + 60 * 86_400), code: "P.98")
+        #expect(
+            lines(course) == [
+                "2022-08-26T23:56:46: 1235703 1220826", "2022-08-28T23:57:23: 1235710 1220828",
+                "2022-08-29T23:57:16: 1235706 1220829",
+            ])
+        #expect(course.telegrams.allSatisfy { $0.registers.last?.text == "00008020" })
+    }
 }

@@ -1,5 +1,6 @@
 import IEC62056
 import OBIS
+import TestSupport
 import Testing
 import Wire
 
@@ -191,7 +192,7 @@ struct ProgrammingSessionTests {
         let block = Sample.block(String(repeating: "1", count: length), end: 0x04)
         let meter = Self.meter(["R1 1.8.0()": block, "ACK ": block])
         var session = Self.session(["1.8.0"])
-        let course = meter.converse(&session, steps: 5 * (Limits.programmingAnswer + 10))
+        let course = meter.converse(&session, steps: 5 * (Limits.partialBlocks + 10))
         #expect(course.error?.code == .limit && course.texts.last == "B0")
     }
 
@@ -393,6 +394,21 @@ struct ProgrammingSessionTests {
         _ = session.handle(.poll)
         #expect(session.handle(.poll) == [])
         #expect(session.handle(.readProfile(ProfileSpan(after: 0, through: 900))) == [])
+    }
+
+    @Test("recorded messages of programming mode are those of the session, and understood")
+    func recordings() throws {
+        guard let corpus = Corpus("iec62056-21") else { return }
+        let cases = Dictionary(uniqueKeysWithValues: try corpus.cases().map { ($0.name, $0.bytes) })
+        #expect(cases["pwitab_cmd_R1"] == ReadCommand.r1.message(code: "1.8.0", data: "1"))
+        let operand = try #require(cases["pwitab_cmd_P0"])
+        let good = try #require(cases["pwitab_answer_ok"])
+        let bad = try #require(cases["err_pwitab_answer_badbcc"])
+        let meter = TurnMeter(Self.meter(["ACK 051": operand]), "R1 3:171.0()", ["NAK"], [bad, good])
+        var session = Self.session(["3:171.0"])
+        let course = meter.scripted.converse(&session)
+        #expect(course.isGood && course.rejected == [.checksum])
+        #expect(values(course.telegrams.first) == ["3:171.0(0)"])
     }
 
     @Test(
