@@ -13,6 +13,7 @@ struct MeterArgument: ExpressibleByArgument, Sendable {
         case tcp(Int)
         case rfc2217(Int)
         case udp(host: String, port: Int)
+        case askedOverUDP(port: Int)
         case call(host: String, port: Int)
     }
 
@@ -23,6 +24,7 @@ struct MeterArgument: ExpressibleByArgument, Sendable {
           tcp=PORT          a gateway on this machine (0: any free port)
           rfc2217=PORT      the same with line settings over the network
           udp=HOST:PORT     it sends datagrams there
+          udp=PORT          it is asked over UDP on this machine (dlms-client)
           call=HOST:PORT    it connects to a daemon that listens there
 
         The others, all optional, say what it is:
@@ -39,6 +41,7 @@ struct MeterArgument: ExpressibleByArgument, Sendable {
           mbus         slaves=N (a building of meters; else one), address=7, kind=electricity|gas|water|heat, fixed,
                        serial=NUMBER, telegrams=N, baud=2400, wrong_checksum=N (so many answers), mute, slow, echo
           sml          maker=EMH, serial=NUMBER, interval=2s, noise=N, flipped_bit=N
+          dlms-client  \(dlmsHelp)
         """
 
     let protocolName: String
@@ -49,19 +52,30 @@ struct MeterArgument: ExpressibleByArgument, Sendable {
         let parts = argument.split(separator: ",").map(String.init)
         guard let name = parts.first else { return nil }
         var options = SimulatorOptions(parts.dropFirst())
-        guard let place = options.place(), let kind = Self.kind(name, &options), options.isUsedUp else { return nil }
+        guard let place = options.place(), let kind = Self.kind(name, place, &options), options.isUsedUp else {
+            return nil
+        }
         protocolName = name
         self.place = place
         self.kind = kind
     }
 
-    private static func kind(_ name: String, _ options: inout SimulatorOptions) -> SimulatedMeter.Kind? {
-        switch name {
+    private static func kind(
+        _ name: String, _ place: Place, _ options: inout SimulatorOptions
+    ) -> SimulatedMeter.Kind? {
+        // Who is asked over UDP tells nobody anything before, and who tells something has to know whom.
+        switch place {
+        case .udp where name == "dlms-client": return nil
+        case .askedOverUDP where name != "dlms-client": return nil
+        default: break
+        }
+        return switch name {
         case "dlms-push": push(&options)
         case "iec62056-21": optical(&options)
         case "dsmr-p1": telegram(&options)
         case "sml": files(&options)
         case "mbus": bus(&options)
+        case "dlms-client": dlms(place, &options)
         default: nil
         }
     }
@@ -170,11 +184,11 @@ struct MeterArgument: ExpressibleByArgument, Sendable {
     }
 
     /// A message counter that rises with the clock also rises from one run to the next.
-    private static var risingCounter: UInt32 { UInt32(truncatingIfNeeded: Int(Date().timeIntervalSince1970)) }
+    static var risingCounter: UInt32 { UInt32(truncatingIfNeeded: Int(Date().timeIntervalSince1970)) }
 }
 
 /// The options of one simulated meter. Each may be used once; what is left over is an error.
-private struct SimulatorOptions {
+struct SimulatorOptions {
     private var values: [String: String] = [:]
     private var isBroken = false
 
@@ -225,6 +239,10 @@ private struct SimulatorOptions {
         if let path = text("pty"), !path.isEmpty { return .pty(path) }
         if let port = number("tcp") { return .tcp(port) }
         if let port = number("rfc2217") { return .rfc2217(port) }
+        if let text = values["udp"], let port = UInt16(text) {
+            values["udp"] = nil
+            return .askedOverUDP(port: Int(port))
+        }
         if let (host, port) = hostPort("udp") { return .udp(host: host, port: port) }
         return hostPort("call").map { .call(host: $0, port: $1) }
     }

@@ -59,6 +59,10 @@ struct Simulate: AsyncParsableCommand {
                 let line = try await UDPMeterLine(host: host.contains(":") ? "::" : "0.0.0.0", reader: (host, port))
                 Output.line("\(argument.protocolName) to udp \(host):\(port)")
                 await run(meter, over: line)
+            case .askedOverUDP(let port):
+                let line = try await UDPMeterLine(port: port)
+                Output.line("\(argument.protocolName) on udp 127.0.0.1:\(line.port)")
+                await run(meter, over: line)
             case .call(let host, let port):
                 Output.line("\(argument.protocolName) calls \(host):\(port)")
                 await run(meter, over: TCPCaller(reader: (host, port)))

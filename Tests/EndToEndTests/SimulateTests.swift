@@ -182,12 +182,47 @@ struct SimulateTests {
         }
     }
 
+    /// A request without security, and with what its answer begins, over every framing.
+    private static let dlms: [(argument: String, said: [String], heard: [String])] = [
+        (
+            "client=16",
+            ["000100100001001F601DA109060760857405080101BE10040E01000000065F1F0400FFFFFF0000"],
+            ["000100010010002B6129A109060760857405080101A203020100A305A103020100"]
+        ),
+        ("framing=hdlc", ["7EA0070321930F017E"], ["7EA01E210373"]),
+        (
+            "refused=1,client=16",
+            ["000100100001001F601DA109060760857405080101BE10040E01000000065F1F0400FFFFFF0000"],
+            ["000100010010002B6129A109060760857405080101A203020101A305A103020101"]
+        ),
+        ("silent_from=1", [], []),
+    ]
+
+    @Test("makes of a meter that is asked over DLMS what its help says")
+    func askedOverDLMS() async throws {
+        try await withFolder { folder in
+            let ports = try Self.dlms.map { _ in try FreePort.tcp() }
+            let meters = try MetersProcess(
+                folder: folder, zip(Self.dlms, ports).map { "dlms-client,\($0.argument),tcp=\($1)" })
+            defer { meters.end() }
+            #expect(try await Set(meters.ports(of: ports.count)) == Set(ports))
+            for ((argument, said, heard), port) in zip(Self.dlms, ports) {
+                let conversation = try Conversation(port: port)
+                for (said, heard) in zip(said, heard) {
+                    conversation.send(Corpus.bytes(hex: said))
+                    let wanted = Corpus.bytes(hex: heard)
+                    #expect(conversation.bytes(wanted.count) == wanted, "\(argument)")
+                }
+            }
+        }
+    }
+
     // MARK: Places
 
     @Test("tells where each meter is")
     func places() async throws {
         try await withFolder { folder in
-            let (pty, ports) = (folder.appendingPathComponent("pty").path, try (0..<4).map { _ in try FreePort.tcp() })
+            let (pty, ports) = (folder.appendingPathComponent("pty").path, try (0..<5).map { _ in try FreePort.tcp() })
             let output = folder.appendingPathComponent("out").path
             let process = try ChildProcess(
                 Program.path,
@@ -195,15 +230,17 @@ struct SimulateTests {
                     + [
                         "dlms-push,pty=\(pty)", "sml,tcp=\(ports[0])", "iec62056-21,rfc2217=\(ports[1]),mode=b",
                         "dsmr-p1,udp=127.0.0.1:\(ports[2])", "sml,call=127.0.0.1:\(ports[3])",
+                        "dlms-client,udp=\(ports[4])",
                     ].flatMap { ["--meter", $0] }, output: output)
             let file = LineFile(output)
-            try await waitFor("five meters") {
+            try await waitFor("six meters") {
                 try file.read()
-                return file.lines.count >= 5
+                return file.lines.count >= 6
             }
             #expect(
                 file.lines.sorted() == [
-                    "dlms-push on \(pty) at 2400 8E1", "dsmr-p1 to udp 127.0.0.1:\(ports[2])",
+                    "dlms-client on udp 127.0.0.1:\(ports[4])", "dlms-push on \(pty) at 2400 8E1",
+                    "dsmr-p1 to udp 127.0.0.1:\(ports[2])",
                     "iec62056-21 on 127.0.0.1:\(ports[1]) at 300 7E1, with RFC 2217",
                     "sml calls 127.0.0.1:\(ports[3])", "sml on 127.0.0.1:\(ports[0])",
                 ])
@@ -230,6 +267,9 @@ struct SimulateTests {
             "iec62056-21,tcp=0,password=1", "iec62056-21,tcp=0,mode=c,nak=1",
             "iec62056-21,tcp=0,mode=programming,block=x",
             "dsmr-p1,tcp=0,version=v60", "dsmr-p1,tcp=0,mode=d", "dsmr-p1,tcp=0,lost_frame=1", "sml,tcp=0,interval=x",
+            "dlms-push,udp=4059", "dlms-client,udp=127.0.0.1:4059", "dlms-client,tcp=0,security=lls",
+            "dlms-client,tcp=0,security=hls-gmac", "dlms-client,tcp=0,security=hls", "dlms-client,tcp=0,framing=mbus",
+            "dlms-client,tcp=0,encryption_key=000102030405060708090a0b0c0d0e0f", "dlms-client,tcp=0,client=70000",
             "sml,tcp=0,encryption_key=000102030405060708090a0b0c0d0e0f", "sml,tcp=0,list=objects", "", ",tcp=0",
         ])
     func wrong(argument: String) async throws {

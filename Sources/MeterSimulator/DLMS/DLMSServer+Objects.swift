@@ -192,7 +192,7 @@ extension DLMSServer {
             attributes: [
                 (3, Self.data { Self.columns(ProfileBuffer.columns, &$0) }),
                 (4, Self.data { $0.uint32(profile.period) }), (5, Self.data { $0.enumeration(firstInFirstOut) }),
-                (6, Self.data { Self.column((0, ObisCode(0, 0, 0, 0, 0, 0), 0), &$0) }),
+                (6, Self.data { Self.column(ProfileBuffer.columns[0], &$0) }),
                 (7, Self.data { $0.uint32(profile.entries) }), (8, Self.data { $0.uint32(profile.entries) }),
             ],
             computed: [2])
