@@ -10,6 +10,8 @@ public struct SimulatedMeter: Sendable {
         case talking(any TalkingMeter, interval: Duration)
         /// It is asked through its optical port.
         case optical(OpticalMeter.Configuration, OpticalMeter.Faults)
+        /// It is asked by DLMS, behind a sign-on at its optical port that hands over to HDLC (mode E).
+        case handedOver(OpticalMeter.Configuration, SimulatedDLMSMeter)
         /// It is one of the slaves of a bus.
         case bus([SimulatedBus.Slave], line: LineSettings, echoes: Bool)
         /// It is asked over DLMS/COSEM.
@@ -30,7 +32,7 @@ public struct SimulatedMeter: Sendable {
     public var line: LineSettings {
         switch kind {
         case .talking(let meter, _): meter.line
-        case .optical(let configuration, _): configuration.initialLine
+        case .optical(let configuration, _), .handedOver(let configuration, _): configuration.initialLine
         case .bus(_, let line, _): line
         case .dlms: LineSettings(baud: 9600)
         }
@@ -52,6 +54,12 @@ public struct SimulatedMeter: Sendable {
             let meter = OpticalMeter(
                 configuration: configuration, faults: faults, time: { MeterTime(localOf: Date()) },
                 dataSets: { OpticalMeter.dataSets(of: house.now()) })
+            await answer(meter, over: line)
+        case .handedOver(let configuration, let behind):
+            let house = house
+            let meter = OpticalMeter(
+                configuration: configuration, time: { MeterTime(localOf: Date()) },
+                binary: behind.responder { house.now() }, dataSets: { OpticalMeter.dataSets(of: house.now()) })
             await answer(meter, over: line)
         case .bus(let slaves, _, let echoes):
             await SimulatedBus(slaves: slaves, seed: seed, echoes: echoes).run(over: line)

@@ -5,7 +5,7 @@ import OBIS
 /// `dlms-client,tcp=4059,security=hls-gmac,encryption_key=@FILE,authentication_key=@FILE`
 extension MeterArgument {
     static let dlmsHelp = """
-        framing=wrapper|hdlc (hdlc on a port with speeds), client=1, server=1, serial=NUMBER,
+        framing=wrapper|hdlc (hdlc on a port with speeds), sign_on (mode E), baud=9600 (its), client=1, server=1, serial=NUMBER,
                        security=none|lls|hls-md5|hls-sha1|hls-gmac|hls-sha256, password=TEXT|@FILE,
                        encryption_key=@FILE, authentication_key=@FILE (with both, it wants ciphered messages), plain
                        (but not those), general_ciphering, pdu_size=1024, general_blocks, no_lists, frame_size=128,
@@ -54,9 +54,12 @@ extension MeterArgument {
         meter.profile.period = max(1, Int(period.components.seconds))
         meter.profile.entries = options.number("profile_entries") ?? meter.profile.entries
         meter.profile.omitsClock = options.flag("null_clock")
-        return .dlms(
-            SimulatedDLMSMeter(
-                configuration: meter, framing: framing, link: link(server, &options), faults: faults))
+        let signsOn = options.flag("sign_on")
+        let simulated = SimulatedDLMSMeter(
+            configuration: meter, framing: signsOn ? .hdlc : framing, link: link(server, &options), faults: faults)
+        guard signsOn else { return .dlms(simulated) }
+        return .handedOver(
+            OpticalMeter.Configuration(manufacturer: "OBI", offeredBaud: options.number("baud") ?? 9600), simulated)
     }
 
     /// - Returns: nil where the security wants a password or keys that are not there.

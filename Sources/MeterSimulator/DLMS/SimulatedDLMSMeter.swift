@@ -57,6 +57,19 @@ public final class SimulatedDLMSMeter: Sendable {
         }
     }
 
+    /// Answers at once what an optical port hands over.
+    ///
+    /// - Parameter house: what is measured now.
+    func responder(house: @escaping @Sendable () -> Household) -> OpticalMeter.Binary {
+        let meter = Mutex(
+            DLMSMeter(server: DLMSServer(configuration: anchored(at: house())), framing: framing, link: link))
+        return { bytes in
+            let house = house()
+            let actions = meter.withLock { $0.receive(bytes, house: house, time: MeterTime(localWithOffsetOf: Date())) }
+            return actions.compactMap { if case .send(let frame) = $0 { frame } else { nil } }
+        }
+    }
+
     private let anchor = Mutex<LoadProfile.Anchor?>(nil)
 
     /// A profile that has no place yet is led to what the registers show.
