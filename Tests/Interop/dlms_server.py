@@ -40,7 +40,6 @@ BLOCK = 400
 READ_WRITE_DENIED, UNDEFINED, NO_LONG_GET, BLOCK_NUMBER, OTHER = 3, 4, 16, 19, 250
 
 
-
 def say(text):
     print(text, file=sys.__stdout__, flush=True)
 

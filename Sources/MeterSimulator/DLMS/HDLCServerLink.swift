@@ -84,9 +84,12 @@ struct HDLCServerLink: Sendable {
         var frames: [HDLCFrame] = []
         if case .message(let apdu) = taken {
             for message in server.receive(apdu: apdu, from: client, house: moment.house, at: moment.time) {
-                // What the meter says unasked travels outside of the numbered frames.
+                // What the meter says unasked travels outside of the numbered frames, and does not end its turn.
                 if message.first == DLMSServer.Tag.dataNotification {
-                    frames.append(answer(frame, Control.unnumbered, information: HDLCSession.header + message))
+                    frames.append(
+                        HDLCFrame(
+                            destination: frame.source, source: frame.destination, control: Control.unnumbered,
+                            information: HDLCSession.header + message))
                 } else {
                     session.queue(message)
                 }
@@ -155,7 +158,7 @@ private struct HDLCSession {
         let isInformation = frame.control & 1 == 0
         // RR is 01, RNR 05.
         guard isInformation || [0x01, 0x05].contains(frame.control & 0x0F), confirm(frame.control >> 5),
-            frame.information.count <= maximumReceive
+            frame.information.count <= maximumReceive, assembled.count <= Limits.apdu
         else { return nil }
         guard isInformation else { return .nothing }
         // Another number is a repeated frame, or one behind a lost frame: the answer tells which is wanted.

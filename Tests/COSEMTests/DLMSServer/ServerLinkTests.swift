@@ -195,6 +195,19 @@ struct ServerLinkTests {
         #expect(Self.answers(meter.sent(Self.frame(0x10, Array(repeating: 0, count: 129)))).map(\.control) == [0x97])
     }
 
+    @Test("a notification comes unnumbered before the answer, which ends the turn")
+    func notification() {
+        var faults = DLMSServer.Faults()
+        faults.notifications = 1
+        var meter = Self.meter(faults: faults)
+        _ = meter.sent(Self.frame(0x93))
+        _ = meter.sent(Self.frame(0x10, Self.associate))
+        let get = [0xE6, 0xE6, 0x00] + Asking.get(1, "0000600100FF", 2)
+        let answers = Self.answers(meter.sent(Self.frame(0x32, get)))
+        #expect(answers.map(\.control) == [0x03, 0x52])
+        #expect(answers.map { $0.information.dropFirst(3).first } == [0x0F, 0xC4])
+    }
+
     // MARK: Wrapper
 
     private static func wrapped(_ apdu: [UInt8], from source: UInt8 = 1, to destination: UInt8 = 1) -> [UInt8] {
