@@ -695,6 +695,9 @@ extension DemandedProtection {
     /// ciphered messages, and who is on it is at the meter.
     fileprivate init(of meter: Meter) {
         switch meter.endpoint {
+        // A meter that is asked for plain messages gives such.
+        case .udp where meter.settings.association.asksPlain: self = .none
+        case .udp where meter.settings.association.asksWithoutTag: self = .encrypted
         case .listen, .udp:
             self =
                 meter.settings.authenticationKey != nil

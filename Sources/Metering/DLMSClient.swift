@@ -21,6 +21,10 @@ public struct AssociationSettings: Sendable, Hashable {
 
     public init() {}
 
+    /// Whether the meter is told to answer without any protection, or without a tag.
+    public var asksPlain: Bool { ciphering == MessageCiphering.none }
+    public var asksWithoutTag: Bool { ciphering == .encryption }
+
     /// Where the newest invocation counter of this client is read.
     public enum CounterChoice: Sendable, Hashable {
         /// Nowhere: it is learned from the meter's refusals.

@@ -12,7 +12,7 @@ struct DLMSClientTests {
         func simulator(_ place: Place) -> String {
             switch self {
             case .wrapperTCP: "tcp=\(place.port)"
-            case .wrapperUDP: "udp=127.0.0.1:\(place.port)"
+            case .wrapperUDP: "udp=\(place.port)"
             case .hdlcSerial: "pty=\(place.path)"
             case .hdlcSignOn: "pty=\(place.path),sign_on"
             case .hdlcTCP: "tcp=\(place.port),framing=hdlc"
