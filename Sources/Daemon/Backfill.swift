@@ -6,8 +6,8 @@ import OBIS
 /// It is journaled together with every reading that changes it: an entry and the cursor behind it are there both or not at
 /// all, so that no entry is lost or taken twice, whenever the process ends.
 ///
-/// Wall clocks jump. A reading makes a hole only where the host's clock is synchronised; where it is not, nothing is known but
-/// that one may have begun, and the next reading with a right clock ends it. As long as the monotonic clock has seen the
+/// Wall clocks jump. A reading makes a hole only where the host's clock is right: synchronised, or confirmed by the meter's.
+/// Where it is not, nothing is known but that one may have begun, and the next reading with a right clock ends it. As long as the monotonic clock has seen the
 /// meter all the time there is no hole, whatever the other says. A clock that is set back makes none either, and what was
 /// once a hole is never one again, since its entries are journaled.
 struct Backfill: Sendable, Equatable {

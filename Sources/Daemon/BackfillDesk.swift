@@ -44,8 +44,18 @@ struct BackfillDesk {
 
     mutating func read(_ reading: Reading, monotonic: Duration, patience: Duration) -> Backfill.Finding? {
         backfill.read(
-            at: reading.capturedAt, monotonic: monotonic, isSynchronized: reading.isClockSynchronized,
+            at: reading.capturedAt, monotonic: monotonic, isSynchronized: Self.isRight(reading),
             epoch: reading.epoch, patience: patience)
+    }
+
+    private static let agreement: Int64 = 300_000
+
+    /// A clock of the host that nobody keeps right is believed where the meter's clock says the same.
+    private static func isRight(_ reading: Reading) -> Bool {
+        if reading.isClockSynchronized { return true }
+        guard let time = reading.meterTime, !time.isDoubtful, let offset = time.utcOffset else { return false }
+        let apart = Timestamp.milliseconds(from: time.timestamp(utcOffset: offset), to: reading.capturedAt)
+        return (-agreement...agreement).contains(apart)
     }
 
     /// Another physical meter: what is still answered is of the one before.

@@ -176,6 +176,8 @@ private struct Dialogue {
     private var mayFill = false
     private var isOver = false
     private var failures = 0
+    /// What the session knows of what it kept.
+    private var known: [UInt8]?
 
     private enum Turn {
         case poll(began: Duration)
@@ -210,7 +212,8 @@ private struct Dialogue {
 
     private mutating func talk(_ inputs: AsyncChannel<Conversation.Input>) async -> Conversation.End {
         do throws(TransportError) {
-            if let memory = await conversation.intake.main.sessionMemory { try await handle(.recalled(memory)) }
+            known = await conversation.intake.main.sessionMemory
+            if let known { try await handle(.recalled(known)) }
             try await handle(.opened)
             for await input in inputs {
                 conversation.pulse.beat()
@@ -289,19 +292,19 @@ private struct Dialogue {
         var events = [event]
         while !events.isEmpty {
             for action in session.handle(events.removeFirst()) {
-                if let next = try await perform(action) { events.append(next) }
+                events += try await perform(action)
             }
             if events.isEmpty, let next = try await nextQuestion() { events.append(next) }
         }
     }
 
-    private mutating func perform(_ action: SessionAction<Telegram>) async throws(TransportError) -> SessionEvent? {
+    private mutating func perform(_ action: SessionAction<Telegram>) async throws(TransportError) -> [SessionEvent] {
         switch action {
         case .send(let bytes):
             conversation.pulse.rest()
             try await conversation.link.send(bytes)
             conversation.pulse.beat()
-            return .drained
+            return [.drained]
         case .setLine(let line):
             conversation.pulse.rest()
             try await conversation.link.setLine(line)
@@ -316,10 +319,22 @@ private struct Dialogue {
             if case .profile? = turn, error.code == .timeout { break }
             await conversation.report(.rejected(error))
         case .noise(let count): await conversation.report(.noise(count))
-        case .keep(let bytes): return .kept(await conversation.intake.main.keep(bytes))
+        case .keep(let bytes): return await keep(bytes)
         case .finished(let error): await finished(error)
         }
-        return nil
+        return []
+    }
+
+    private mutating func keep(_ bytes: [UInt8]) async -> [SessionEvent] {
+        let main = conversation.intake.main
+        // The journal may have been opened meanwhile: what it holds has to be known before it is replaced.
+        if let memory = await main.sessionMemory, memory != known {
+            known = memory
+            return [.recalled(memory), .kept(false)]
+        }
+        guard await main.keep(bytes) else { return [.kept(false)] }
+        known = bytes
+        return [.kept(true)]
     }
 
     private mutating func finished(_ error: WireError?) async {

@@ -334,3 +334,38 @@ struct ProfileAnswerTests {
         #expect(fixed.civilSeconds(at: Timestamp(milliseconds: -1)) == -1 - 210 * 60)
     }
 }
+
+@Suite("Whose clock makes a hole")
+struct BackfillClockTests {
+    /// A meter is read, and again two hours later by another process.
+    private func holes(isSynchronized: Bool, meter: MeterTime?, isDoubtful: Bool = false) -> Int {
+        var desk = BackfillDesk(Backfill(epoch: 1))
+        for (index, seconds) in [Int64(0), 7200].enumerated() {
+            var reading = Reading(
+                device: MeterIdentity(), time: at(seconds), capturedAt: at(seconds),
+                isClockSynchronized: isSynchronized)
+            reading.meterTime = meter.flatMap { time in
+                MeterTime(
+                    year: time.year, month: time.month, day: time.day, hour: time.hour + 2 * index,
+                    minute: time.minute, second: time.second, utcOffset: time.utcOffset, isDoubtful: isDoubtful)
+            }
+            desk = BackfillDesk(Backfill(stored: desk.backfill.stored) ?? Backfill(epoch: 1))
+            _ = desk.read(reading, monotonic: .zero, patience: .seconds(180))
+        }
+        return desk.backfill.holes.count
+    }
+
+    @Test("a synchronised one, or one that the meter's confirms")
+    func clocks() {
+        // 2026-01-15T08:00:00Z, as `at` begins.
+        func meter(_ minute: Int, offset: Int?) -> MeterTime? {
+            MeterTime(year: 2026, month: 1, day: 15, hour: 9, minute: minute, second: 0, utcOffset: offset)
+        }
+        #expect(holes(isSynchronized: true, meter: nil) == 1)
+        #expect(holes(isSynchronized: false, meter: nil) == 0)
+        #expect(holes(isSynchronized: false, meter: meter(4, offset: 60)) == 1)
+        #expect(holes(isSynchronized: false, meter: meter(6, offset: 60)) == 0)
+        #expect(holes(isSynchronized: false, meter: meter(4, offset: nil)) == 0)
+        #expect(holes(isSynchronized: false, meter: meter(4, offset: 60), isDoubtful: true) == 0)
+    }
+}

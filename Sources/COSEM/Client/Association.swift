@@ -84,14 +84,20 @@ struct Association: Sendable {
 
     /// Whether the answer belongs to something that was asked before.
     static func isLate(_ apdu: [UInt8]) -> Bool {
-        [0x0F, 0x63, 0xC4, 0xC7, 0xCC, 0xCF, 0xD4, 0xD7].contains(apdu.first ?? 0)
+        [0x0F, 0x63, 0xC4, 0xC7, 0xCC, 0xCF, 0xD4, 0xD7, GeneralCiphering.tag].contains(apdu.first ?? 0)
     }
 
     /// - Throws: why there is no association.
     mutating func take(_ apdu: [UInt8]) throws(WireError) {
         if let exception = ExceptionResponse(apdu) { throw exception.error }
+        if let error = ConfirmedServiceError(apdu) {
+            throw WireError(.meterError, "the meter refuses the association: \(error.name); check keys and counter")
+        }
         let response = try AssociationResponse(apdu)
         try response.require(isCiphered: ciphering != nil)
+        if let title = response.systemTitle, title.count != GeneralCiphering.titleLength {
+            throw WireError(.malformed, "a system title of \(title.count) bytes instead of 8")
+        }
         ciphering?.serverTitle = response.systemTitle
         guard let information = response.userInformation else {
             throw WireError(.malformed, "the meter agrees to the association and does not say on what")
@@ -112,7 +118,9 @@ struct Association: Sendable {
     }
 
     /// Whether it is something that the meter says by itself.
-    func isPush(_ apdu: [UInt8]) -> Bool { apdu.first == DataNotification.tag }
+    func isPush(_ apdu: [UInt8]) -> Bool {
+        apdu.first == DataNotification.tag || (ciphering == nil && apdu.first == GeneralCiphering.tag)
+    }
 
     /// How the answers were protected; nil where they were not.
     var protection: Ciphering? { ciphering?.lastOpened }

@@ -35,6 +35,11 @@ struct InvocationCounter: Sendable {
 
     mutating func reserve(upTo end: UInt32) { self.end = max(self.end, end) }
 
+    /// Whether another reader with the same keys may have got so far.
+    func isPlausible(_ seen: UInt32) -> Bool { seen < next || seen - next < Self.longestJump }
+
+    private static let longestJump: UInt32 = 1 << 24
+
     /// The meter has seen numbers up to this one.
     mutating func exceed(_ seen: UInt32) {
         guard seen >= next, seen < .max else { return }
@@ -139,12 +144,14 @@ struct AssociationCiphering: Sendable {
         guard let tag = apdu.first else { throw WireError(.truncated, "an empty message") }
         if tag == GeneralCiphering.tag {
             let message = try GeneralCiphering(&reader)
-            isGeneral = true
             if serverTitle == nil { serverTitle = message.content.systemTitle }
             guard message.content.systemTitle == serverTitle else {
                 throw WireError(.authentication, "a message of another meter (its system title is a different one)")
             }
-            return try open(message.content, keys, isDedicated: false)
+            let plain = try open(message.content, keys, isDedicated: false)
+            // What it says by itself tells nothing about how it answers.
+            if plain.first != DataNotification.tag { isGeneral = true }
+            return plain
         }
         guard let tags = Tag.responses.first(where: { $0.1 == tag || $0.2 == tag }) else {
             throw WireError(
@@ -201,5 +208,6 @@ struct AssociationCiphering: Sendable {
     private static func isMessage(_ plain: [UInt8]) -> Bool {
         InitiateResponse.isPlausible(plain) || plain.first == GetExchange.responseTag
             || plain.first == ProofExchange.responseTag || plain.first == ExceptionResponse.tag
+            || plain.first == DataNotification.tag
     }
 }

@@ -7,7 +7,7 @@ enum LinkStep: Sendable, Equatable {
     case arm(Duration)
     case disarm
     case connected
-    /// A whole message of the meter.
+    /// A whole message of the meter. The timer stays as it is: what follows from the message sets it.
     case delivered([UInt8])
     case disconnected
     /// The connection is over.
@@ -81,12 +81,12 @@ struct WrapperConnection: ClientLink {
             guard length <= reader.remaining, let apdu = try? reader.bytes(length) else { break }
             buffer.consume(Self.headerLength + length)
             if source == server, destination == client {
-                steps += [.disarm, .delivered(apdu)]
+                steps.append(.delivered(apdu))
             } else {
                 steps.append(.noise(Self.headerLength + length))
             }
         }
-        if !buffer.isEmpty, !steps.contains(.disarm) { steps.append(.arm(patience)) }
+        if !buffer.isEmpty { steps.append(.arm(patience)) }
         return steps
     }
 

@@ -49,6 +49,8 @@ public struct DLMSClient: Session {
     private var hasCorrectedCounter = false
 
     // Of this connection.
+    /// Counts what makes the link's older steps worthless.
+    private var turn = 0
     private var phase = Phase.idle
     private var purpose = Purpose.counter
     private var link: any ClientLink
@@ -93,8 +95,9 @@ public struct DLMSClient: Session {
 extension DLMSClient {
     private mutating func recall(_ bytes: [UInt8]) {
         guard let kept = InvocationCounter(kept: bytes) else { return }
+        // What was kept is known; what a refusal has shown since then is known better.
+        if counter == nil { needsCounter = false }
         if kept.next > counter?.next ?? 0 { counter = kept }
-        needsCounter = false
     }
 
     private mutating func start(_ span: ProfileSpan?) {
@@ -131,6 +134,7 @@ extension DLMSClient {
         (exchange, proof, waiting, failure) = (nil, nil, nil, nil)
         beginsAnew = false
         blocks = AnswerBlocks()
+        turn += 1
         phase = .connecting
         perform(link.connect())
     }
@@ -152,7 +156,9 @@ extension DLMSClient {
 
 extension DLMSClient {
     private mutating func perform(_ steps: [LinkStep]) {
-        for step in steps {
+        let current = turn
+        // What a step leads to may end the conversation: the rest was said before that.
+        for step in steps where turn == current {
             switch step {
             case .send(let bytes): actions.append(.send(bytes))
             case .arm(let duration): actions.append(.arm(duration))
@@ -168,6 +174,7 @@ extension DLMSClient {
     }
 
     private mutating func linkFailed(_ error: WireError) {
+        suspectCounter()
         // The end of an association is a courtesy: what was read was read.
         guard phase != .releasing, phase != .disconnecting else { return disconnected() }
         failure = error
@@ -176,7 +183,9 @@ extension DLMSClient {
 
     private mutating func closed() {
         guard phase != .idle else { return }
+        suspectCounter()
         phase = .idle
+        turn += 1
         actions += [
             .disarm,
             .finished(WireError(.truncated, "the link was closed in the middle of the conversation")),
@@ -307,6 +316,7 @@ extension DLMSClient {
         // A meter that pushes as well does not wait with it.
         if association.isPush(bytes) { return perform(link.awaitMore()) }
         let apdu = try association.open(bytes)
+        if association.isPush(apdu) { return perform(link.awaitMore()) }
         if phase == .proving { return try takeProof(apdu) }
         if let exception = ExceptionResponse(apdu) { return try refused(exception) }
         guard var current = exchange else { return }
@@ -332,7 +342,7 @@ extension DLMSClient {
         // Once: a counter that is refused again is not to blame.
         guard !hasCorrectedCounter else { throw exception.error }
         hasCorrectedCounter = true
-        if let newest = exception.counter { counter?.exceed(newest) } else { needsCounter = true }
+        if let newest = exception.counter { try exceed(newest) } else { needsCounter = true }
         beginsAnew = true
         disconnect()
     }
@@ -378,7 +388,7 @@ extension DLMSClient {
     private mutating func take(_ results: [AttributeResult], for attributes: [CosemAttribute]) throws(WireError) {
         switch purpose {
         case .counter:
-            takeCounter(results.first)
+            try takeCounter(results.first)
             return release()
         case .registers(var reader):
             try reader.take(results, for: attributes)
@@ -391,13 +401,29 @@ extension DLMSClient {
     }
 
     /// A meter that does not tell it may tell it when it refuses one.
-    private mutating func takeCounter(_ result: AttributeResult?) {
+    private mutating func takeCounter(_ result: AttributeResult?) throws(WireError) {
         needsCounter = false
         guard case .data(let bytes)? = result, let number = Answer(bytes)?.reader.integer(at: 0),
             let seen = UInt32(exactly: number)
         else { return }
-        if counter == nil { counter = InvocationCounter(next: 1) }
-        counter?.exceed(seen)
+        try exceed(seen)
+    }
+
+    /// Nobody vouches for what the meter says here: a count that is far ahead of what is known would use up the numbers.
+    private mutating func exceed(_ seen: UInt32) throws(WireError) {
+        guard var known = counter else {
+            counter = InvocationCounter(next: 1)
+            counter?.exceed(seen)
+            return
+        }
+        guard known.isPlausible(seen) else {
+            throw WireError(
+                .authentication,
+                "the meter tells an invocation counter that is far from what was used (\(seen), \(known.next) is the next): refused"
+            )
+        }
+        known.exceed(seen)
+        counter = known
     }
 
     /// Everything is known.
@@ -442,13 +468,18 @@ extension DLMSClient {
     private mutating func fail(_ error: WireError) {
         guard phase != .releasing else { return disconnect() }
         failure = error
-        // A counter that is too low may look like a wrong key.
-        if phase == .associating, usesKeys { needsCounter = true }
+        suspectCounter()
         disconnect()
+    }
+
+    /// A counter that is too low may look like a wrong key, or like no meter at all.
+    private mutating func suspectCounter() {
+        if usesKeys, phase == .associating || phase == .proving { needsCounter = true }
     }
 
     private mutating func disconnect() {
         phase = .disconnecting
+        turn += 1
         perform(link.disconnect())
     }
 
@@ -469,6 +500,7 @@ extension DLMSClient {
 
     private mutating func finish(_ error: WireError?) {
         phase = .idle
+        turn += 1
         actions += [.disarm, .finished(error)]
     }
 }

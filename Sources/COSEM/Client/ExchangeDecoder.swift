@@ -347,7 +347,9 @@ public struct ExchangeDecoder: Framer {
         }
         guard !attributes.isEmpty else {
             // What ends properly has read nothing; what only stops has been cut.
-            if isCut { outputs.append(.rejected(WireError(.truncated, "the exchange ends before a value"), discarded: 0)) }
+            if isCut {
+                outputs.append(.rejected(WireError(.truncated, "the exchange ends before a value"), discarded: 0))
+            }
             return
         }
         var telegram = attributes.telegram

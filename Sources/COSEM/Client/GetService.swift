@@ -16,6 +16,8 @@ struct DataAccessResult: Sendable, Hashable {
 
     /// Whether another class of the same name may be there.
     var meansOtherClass: Bool { rawValue == 4 || rawValue == 9 || rawValue == 11 }
+    /// Whether the object is not there, or not for this client.
+    var meansMissing: Bool { meansOtherClass || rawValue == 3 || rawValue == 13 }
     /// Whether the same question may be answered later.
     var isTemporary: Bool { rawValue == 1 || rawValue == 2 }
 }

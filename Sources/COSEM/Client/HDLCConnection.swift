@@ -54,8 +54,9 @@ struct HDLCConnection: ClientLink {
     /// Segments of the server's message.
     private var assembly: [UInt8] = []
     private var isAssembling = false
-    /// Attempts and polls since something new came.
+    /// Attempts without an answer, and answers without anything new, since something new came.
     private var attempts = 0
+    private var polls = 0
     private var isBusy = false
     private var steps: [LinkStep] = []
 
@@ -89,7 +90,7 @@ extension HDLCConnection {
         }
         (unacknowledged, unsent) = (0, 0)
         (assembly, isAssembling) = ([], false)
-        attempts = 0
+        (attempts, polls) = (0, 0)
         sendWindow()
         return steps
     }
@@ -239,7 +240,7 @@ extension HDLCConnection {
             return
         }
         receiveNumber = (receiveNumber + 1) & 7
-        attempts = 0
+        (attempts, polls) = (0, 0)
         assembly += frame.information
         guard assembly.count <= Limits.apdu else {
             return fail(WireError(.limit, "a message of more than \(Limits.apdu) bytes"))
@@ -257,13 +258,13 @@ extension HDLCConnection {
         }
         // The answer says that the request arrived.
         (segments, unacknowledged, unsent) = ([], 0, 0)
-        steps += [.disarm, .delivered(Array(message.dropFirst(LLC.length)))]
+        steps.append(.delivered(Array(message.dropFirst(LLC.length))))
     }
 
     private mutating func takeReady(_ control: UInt8, isReady: Bool) {
         let before = unacknowledged
         acknowledge(upTo: control >> 5)
-        if unacknowledged > before { attempts = 0 }
+        if unacknowledged > before { (attempts, polls) = (0, 0) }
         if isReady, unacknowledged < segments.count {
             if unacknowledged == before { return retry() }
             return sendWindow()
@@ -276,8 +277,9 @@ extension HDLCConnection {
 
     /// The same frames again, or only a question where all arrived.
     private mutating func retry(after pause: Duration? = nil) {
-        attempts += 1
-        guard attempts <= Self.mostPolls else {
+        attempts = 0
+        polls += 1
+        guard polls <= Self.mostPolls else {
             return fail(WireError(.timeout, "the meter acknowledges the request and does not answer it"))
         }
         if let pause {
@@ -290,7 +292,8 @@ extension HDLCConnection {
         }
     }
 
-    private static let mostPolls = 20
+    /// Half a minute of a meter that says that it is there.
+    private static let mostPolls = 100
 
     /// The server awaits frame `number`: those before it arrived, those from it on are sent again.
     private mutating func acknowledge(upTo number: UInt8) {

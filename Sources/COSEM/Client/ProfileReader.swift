@@ -31,6 +31,8 @@ struct ProfileReader: Sendable {
     }
 
     private static let maximumColumns = 64
+    /// A year, in seconds.
+    private static let longestPeriod: Int64 = 366 * 86_400
 
     // MARK: Questions
 
@@ -56,7 +58,7 @@ struct ProfileReader: Sendable {
             case attribute(3): try takeColumns(result)
             case attribute(4): takePeriod(result)
             case attribute(2): try takeBuffer(result)
-            default: takeScale(result, of: asked)
+            default: try takeScale(result, of: asked)
             }
         }
     }
@@ -68,7 +70,7 @@ struct ProfileReader: Sendable {
             return answer
         case .refused(let reason):
             throw WireError(
-                reason.isTemporary ? .meterError : .unsupported,
+                reason.meansMissing ? .unsupported : .meterError,
                 "the meter does not give \(what) of the load profile \(profile): \(reason.name)")
         }
     }
@@ -96,13 +98,14 @@ struct ProfileReader: Sendable {
 
     private mutating func takePeriod(_ result: AttributeResult) {
         isPeriodKnown = true
-        guard case .data(let bytes) = result, let seconds = Answer(bytes)?.reader.integer(at: 0), seconds > 0 else {
-            return
-        }
+        guard case .data(let bytes) = result, let seconds = Answer(bytes)?.reader.integer(at: 0),
+            (1...Self.longestPeriod).contains(seconds)
+        else { return }
         period = seconds
     }
 
-    private mutating func takeScale(_ result: AttributeResult, of attribute: CosemAttribute) {
+    private mutating func takeScale(_ result: AttributeResult, of attribute: CosemAttribute) throws(WireError) {
+        if case .refused(let reason) = result, reason.isTemporary { _ = try data(result, "a scale") }
         for index in (columns ?? []).indices where columns?[index].target.scale == attribute {
             if case .data(let bytes) = result { columns?[index].scale = Answer(bytes)?.scalerUnit }
             columns?[index].isScaleKnown = true
@@ -117,12 +120,18 @@ struct ProfileReader: Sendable {
             throw WireError(.malformed, "the entries of the load profile are no array")
         }
         var found: [Telegram] = []
+        var undated = 0
         var before: Row?
         for element in answer.elements() {
             let row = try Row(answer, element, columns, after: before, period: period)
             before = row
+            if row.end == nil { undated += 1 }
             guard let end = row.end, end.localSeconds > span.start, end.localSeconds <= span.end else { continue }
             found.append(row.telegram)
+        }
+        // Entries without a time are not those of an empty span.
+        guard undated == 0 || !found.isEmpty else {
+            throw WireError(.malformed, "the times of the load profile cannot be read")
         }
         entries = found
     }
@@ -146,6 +155,10 @@ struct ProfileReader: Sendable {
             var body = PushBody()
             var end: MeterTime?
             for (position, (column, value)) in zip(columns, values).enumerated() {
+                // A null would multiply what it stands for.
+                guard !answer.tape[value].tag.isContainer else {
+                    throw WireError(.unsupported, "a column of the load profile that holds several values")
+                }
                 let isNull = answer.tape[value].tag == .null
                 let source = isNull ? before?.sources[position] ?? value : value
                 sources.append(source)
@@ -174,6 +187,7 @@ extension MeterTime {
     fileprivate func later(by seconds: Int64?) -> MeterTime? {
         guard let seconds else { return nil }
         let later = MeterTime(localSeconds: localSeconds &+ seconds)
+        guard later.year <= 9999 else { return nil }
         return utcOffset.map { later.at(utcOffset: $0) } ?? later
     }
 }

@@ -28,6 +28,10 @@ struct RegisterReader: Sendable {
     private var scales: [CosemAttribute: ScalerUnit?] = [:]
     private var captureTimes: [ObisCode: AttributeResult] = [:]
     private var entries: [Entry] = []
+    /// Objects whose scale the meter did not give, and whether only for the moment.
+    private var refusedScales: [CosemAttribute: Bool] = [:]
+    /// The logical device name of the meter that all of this is about.
+    private var device: [UInt8]?
 
     private static let objectList = CosemAttribute(
         interfaceClass: InterfaceClass.association, name: ObisCode(0, 0, 40, 0, 0), attribute: 2)
@@ -43,6 +47,7 @@ struct RegisterReader: Sendable {
     mutating func begin() {
         entries = []
         captureTimes = [:]
+        refusedScales = [:]
         if !needsObjectList { makeEntries() }
     }
 
@@ -113,14 +118,29 @@ struct RegisterReader: Sendable {
             return
         }
         entries[index].value = result
+        if entries[index].name == Self.logicalDeviceName, case .data(let name) = result { meet(name) }
         if case .data = result { classes[entries[index].name] = entries[index].classes.first }
+    }
+
+    /// Another meter than before: nothing that was learned is true of it.
+    private mutating func meet(_ name: [UInt8]) {
+        defer { device = name }
+        guard let device, device != name else { return }
+        (scales, classes, offered) = ([:], [:], nil)
     }
 
     private mutating func takeScale(_ result: AttributeResult, of attribute: CosemAttribute) {
         switch result {
         case .data(let bytes): scales[attribute] = .some(Answer(bytes)?.scalerUnit)
-        // It may be given later.
         case .refused: scales[attribute] = .some(nil)
+        }
+        guard case .some(.some) = scales[attribute] else {
+            if case .refused(let reason) = result {
+                refusedScales[attribute] = reason.isTemporary
+            } else {
+                refusedScales[attribute] = false
+            }
+            return
         }
     }
 
@@ -163,6 +183,10 @@ struct RegisterReader: Sendable {
             guard let target = entry.target, let value = entry.value else { continue }
             switch value {
             case .data:
+                if let isTemporary = target.scale.flatMap({ refusedScales[$0] }) {
+                    refusals.append("\(entry.name) has no scale and unit: the meter does not give them")
+                    if isTemporary { continue }
+                }
                 attributes.add(value, of: target)
                 if let time = target.captureTime, let captured = captureTimes[target.name] {
                     attributes.add(captured, of: time)

@@ -200,4 +200,89 @@ struct ClientMessagesTests {
         var blocks = AnswerBlocks()
         _ = try? blocks.take(bytes)
     }
+
+    // MARK: Hostile meters
+
+    /// A reader of a load profile that was answered up to its entries.
+    private static func profile(period: [UInt8]) throws -> ProfileReader {
+        var reader = ProfileReader(ObisCode(1, 0, 99, 1, 0), ProfileSpan(after: 0, through: .max))
+        let columns = bytes("01020204120008090600000100 00FF0F02120000 0204120001090600006000 01FF0F02120000")
+        try answer(&reader, .data(columns))
+        try answer(&reader, .data(period))
+        return reader
+    }
+
+    private static func answer(_ reader: inout ProfileReader, _ result: AttributeResult) throws {
+        let question = try #require(reader.next(limit: 1))
+        try reader.take([result], for: question.attributes)
+    }
+
+    private static let time = "090C07EA0115FF080000FF800000"
+
+    @Test("a capture period of any size costs no more than the time that it was to give")
+    func endlessPeriod() throws {
+        // 2^63 - 1 - 55 807 and its neighbours, a negative one, a very long one.
+        for period in ["147FFFFFFFFFFF0000", "147FFFFFFFFFFFFFFF", "14FFFFFFFFFFFFFFFF", "0601E28500"] {
+            var reader = try Self.profile(period: Self.bytes(period))
+            let rows = Self.bytes("0103" + "0202\(Self.time)1100" + "02020011 01".filter { $0 != " " } + "0202001102")
+            try Self.answer(&reader, .data(rows))
+            #expect(reader.entries?.isEmpty == false)
+        }
+    }
+
+    @Test("a null that stands for many values is refused")
+    func multipliedContainer() throws {
+        var reader = try Self.profile(period: Self.bytes("1101"))
+        let many: [UInt8] = [0x01, 0x82, 0x3A, 0x98] + [UInt8](repeating: 0, count: 15_000)
+        let rows = [UInt8]([0x01, 0x82, 0x03, 0xE8]) + Self.bytes("0202\(Self.time)") + many
+        let nulls = (0..<999).flatMap { _ in [0x02, 0x02, 0x00, 0x00] as [UInt8] }
+        #expect(throws: WireError(.unsupported, "")) { try Self.answer(&reader, .data(rows + nulls)) }
+    }
+
+    @Test("entries without a readable time are no empty answer")
+    func undatedEntries() throws {
+        var reader = try Self.profile(period: Self.bytes("1101"))
+        #expect(throws: WireError(.malformed, "")) {
+            try Self.answer(&reader, .data(Self.bytes("010102020011 01".filter { $0 != " " })))
+        }
+        var empty = try Self.profile(period: Self.bytes("1101"))
+        try Self.answer(&empty, .data([0x01, 0x00]))
+        #expect(empty.entries == [])
+    }
+
+    @Test(
+        "only a profile that is not there ends the search for it",
+        arguments: [(UInt8(4), true), (9, true), (250, false), (15, false), (2, false)])
+    func refusedProfile(reason: UInt8, isMissing: Bool) {
+        var reader = ProfileReader(ObisCode(1, 0, 99, 1, 0), ProfileSpan(after: 0, through: 100))
+        #expect(throws: WireError(isMissing ? .unsupported : .meterError, "")) {
+            try Self.answer(&reader, .refused(DataAccessResult(rawValue: reason)))
+        }
+    }
+
+    @Test("what was learned of a meter is forgotten with it")
+    func exchangedMeter() throws {
+        let energy = WantedRegister(ObisCode(1, 0, 1, 8, 0), interfaceClass: 3)
+        var reader = RegisterReader([energy])
+        func poll(_ name: String, scaler: String) throws -> Register? {
+            reader.begin()
+            while true {
+                let asked = reader.next(limit: 8)
+                guard !asked.isEmpty else { break }
+                try reader.take(
+                    asked.map { attribute in
+                        switch (attribute.name.c, attribute.attribute) {
+                        case (42, _): .data([0x09, 0x04] + Array(name.utf8))
+                        case (1, 3): .data(Self.bytes(scaler))
+                        case (1, 2) where attribute.interfaceClass == 3: .data(Self.bytes("060000000A"))
+                        default: .refused(DataAccessResult(rawValue: 4))
+                        }
+                    }, for: asked)
+            }
+            return try reader.telegram().registers.first { $0.obis == energy.name }
+        }
+        #expect(try poll("OBI1", scaler: "02020F00161E")?.value.number == FixedDecimal(10))
+        #expect(try poll("OBI1", scaler: "02020F03161E")?.value.number == FixedDecimal(10))
+        #expect(try poll("OBI2", scaler: "02020F03161E")?.value.number?.description == "10000")
+    }
 }

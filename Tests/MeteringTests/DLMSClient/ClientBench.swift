@@ -12,6 +12,11 @@ struct ClientBench {
     /// Whether what is to be kept can be.
     var keepsState = true
 
+    /// What comes behind an answer, in one piece with it.
+    var trailer: @Sendable ([UInt8]) -> [UInt8] = { _ in [] }
+    /// Comes in place of the next answer.
+    private var interruption: [UInt8]?
+
     private(set) var telegrams: [Telegram] = []
     private(set) var rejected: [WireError] = []
     private(set) var noise = 0
@@ -38,6 +43,9 @@ struct ClientBench {
         client = DLMSClient(settings: settings)
         run((kept.last.map { [.recalled($0)] } ?? []) + [.opened])
     }
+
+    /// Somebody else answers the next message.
+    mutating func interrupt(with bytes: [UInt8]) { interruption = bytes }
 
     /// - Returns: why it failed.
     mutating func poll() -> WireError? { converse(.poll) }
@@ -96,12 +104,21 @@ struct ClientBench {
 
     private mutating func answers(to bytes: [UInt8]) -> [SessionEvent] {
         var events: [SessionEvent] = []
+        if let interruption {
+            self.interruption = nil
+            return [.received(interruption)]
+        }
         for action in meter.receive(bytes, house: house, time: time) {
             switch action {
             case .wait: break
             // As lines cut: in two pieces.
             case .send(let answer):
                 traffic += answer
+                let trailer = trailer(answer)
+                guard trailer.isEmpty else {
+                    events.append(.received(answer + trailer))
+                    continue
+                }
                 events.append(.received(Array(answer.prefix(answer.count / 2))))
                 events.append(.received(Array(answer.dropFirst(answer.count / 2))))
             case .close: events.append(.closed)

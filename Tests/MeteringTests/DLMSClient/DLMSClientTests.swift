@@ -330,4 +330,31 @@ struct DLMSClientTests {
         #expect(bench.poll()?.code == .timeout)
         #expect(bench.waited < .seconds(120))
     }
+
+    @Test("a counter far ahead of what is known is refused, not followed")
+    func hostileCounter() throws {
+        var bench = ClientBench(Self.settings(Self.ciphered), Self.meter(Self.server(Self.ciphered)))
+        #expect(bench.poll() == nil)
+        let kept = try #require(bench.kept.last)
+        let wrapped: [UInt8] = [0, 1, 0, 1, 0, 1, 0, 7, 0xD8, 1, 6, 0xFF, 0xFF, 0xFF, 0]
+        bench.interrupt(with: wrapped)
+        #expect(bench.poll()?.code == .authentication)
+        #expect(bench.kept.last == kept)
+        #expect(bench.poll() == nil && bench.telegrams.count == 1)
+    }
+
+    @Test("what comes behind the end of a conversation begins no other one", arguments: ClientSettings.Framing.allCases)
+    func rubbishBehindTheEnd(framing: ClientSettings.Framing) {
+        var bench = ClientBench(Self.settings(framing: framing), Self.meter(Self.server(), framing))
+        bench.trailer = { answer in
+            if framing == .hdlc { return [0x7E, 0xA0, 0x07] }
+            // Behind the answer to the release.
+            return answer.suffix(2) == [0x63, 0x00] ? [0xFF, 0xFF, 0, 0, 0, 0, 0, 0] : []
+        }
+        #expect(bench.poll() == nil && bench.telegrams.count == 1)
+        let sent = bench.sent.count
+        bench.give(.timer)
+        #expect(bench.sent.count == sent)
+        #expect(bench.poll() == nil && bench.telegrams.count == 1)
+    }
 }
