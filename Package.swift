@@ -133,7 +133,9 @@ let package = Package(
             swiftSettings: testing),
         .testTarget(
             name: "MeteringTests",
-            dependencies: ["Metering", "Configuration", "COSEM", "IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport"],
+            dependencies: [
+                "Metering", "Configuration", "COSEM", "IEC62056", "MeterSimulator", "OBIS", "Wire", "TestSupport",
+            ],
             swiftSettings: testing),
         .testTarget(
             name: "RedactionTests",

@@ -73,7 +73,10 @@ extension MeterProtocol {
         Question(
             name: name, line: line,
             makeSession: { line, _ in
-                DLMSClient(settings: ClientSettings(framing: line == nil ? .wrapper : .hdlc, line: line, retries: 0))
+                DLMSClient(
+                    settings: ClientSettings(
+                        framing: line == nil ? .wrapper : .hdlc, line: line, patience: .milliseconds(1500), retries: 0,
+                        linkRetries: 0))
             },
             answered: { _ in [StanzaEntry(.client, "16")] })
     }

@@ -15,7 +15,7 @@ struct Probe: AsyncParsableCommand {
             rfc2217://host:port. Nothing else may use it meanwhile: stop the daemon.
 
             Listens with every protocol at every usual line setting, and sends nothing. With --ask, meters that talk only \
-            when they are asked are asked as well: by a sign-on, and as slaves of an M-Bus.
+            when they are asked are asked as well: by a sign-on, by an association of DLMS's public client, and as slaves of an M-Bus.
 
             Prints a `meters:` stanza that `obisd check` accepts. Everything else goes to standard error.
             """)

@@ -353,7 +353,8 @@ struct FileTests {
     }
 
     static let exampleNames = [
-        "dlms-client", "dlms-push", "dlms-push-encrypted", "dlms-push-mbus", "dlms-push-network", "dsmr-p1", "iec62056-21",
+        "dlms-client", "dlms-push", "dlms-push-encrypted", "dlms-push-mbus", "dlms-push-network", "dsmr-p1",
+        "iec62056-21",
         "iec62056-21-modes", "mbus", "sml",
     ]
 

@@ -115,4 +115,45 @@ struct DLMSClientTests {
             print("DLMS over \(path.rawValue): \(Security.all.count) of \(Security.all.count)")
         }
     }
+
+    @Test("a hole is filled from its load profile, every interval once, also by a daemon that is killed again")
+    func fillsHole() async throws {
+        try await withFolder { folder in
+            let broker = try await MosquittoBroker()
+            let port = try FreePort.tcp()
+            let meters = try MetersProcess(folder: folder, ["dlms-client,tcp=\(port),profile_period=1s"])
+            defer { meters.end() }
+            let subscriber = try Subscriber(port: broker.port, folder: folder)
+            let daemon = try DaemonProcess(
+                folder: folder, brokerPort: broker.port,
+                meters: [
+                    "id: main, protocol: dlms-client, client: 1, interval: 1s, registers: [\"1-0:1.8.0*255\"], "
+                        + "transport: {tcp: \"127.0.0.1:\(port)\"}"
+                ])
+            try daemon.start()
+            try await subscriber.wait(for: "readings") { $0.newest("main") >= 3 }
+            daemon.kill()
+            // The hole itself: longer than the meter may be silent.
+            try await Task.sleep(for: .seconds(16))
+            try daemon.start()
+            // What a kill repeats has the same number.
+            func filled(_ subscriber: Subscriber) -> [String] {
+                var seen: Set<Int> = []
+                return subscriber.readings("main").filter { seen.insert($0.seq).inserted }
+                    .filter { $0.json["source"]?.string == "load-profile" }.compactMap { $0.json["time"]?.string }
+            }
+            try await subscriber.wait(for: "the hole to be filled") { filled($0).count >= 14 }
+            let last = subscriber.newest("main")
+            daemon.kill()
+            try daemon.start()
+            try await subscriber.wait(for: "live readings behind it") { $0.newest("main") >= last + 3 }
+            let times = filled(subscriber)
+            #expect(Set(times).count == times.count && times == times.sorted())
+            // One for each second, without one missing in between.
+            let seconds = times.compactMap { Timestamp($0).map { $0.milliseconds / 1000 } }
+            #expect(seconds == Array((seconds.first ?? 0)...(seconds.last ?? 0)))
+            #expect(subscriber.sequenceProblems("main") == [])
+            #expect(try await daemon.terminate() == 0)
+        }
+    }
 }

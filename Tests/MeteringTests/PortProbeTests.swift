@@ -88,7 +88,8 @@ struct PortProbeTests {
         network.run { _ in [] }
         #expect(
             network.places == [
-                "listening", "DLMS association of the public client", "sign-on", "sign-on after a wake-up", "M-Bus request to all", "M-Bus selection of any",
+                "listening", "DLMS association of the public client", "sign-on", "sign-on after a wake-up",
+                "M-Bus request to all", "M-Bus selection of any",
                 "listening", "listening", "done",
             ])
     }

@@ -130,6 +130,8 @@ public struct ClientSettings: Sendable {
     public var patience: Duration
     /// How often a whole poll that brought no answer is tried again.
     public var retries: Int
+    /// How often HDLC asks again where a frame is missing.
+    public var linkRetries: Int
     /// HDLC: the longest information field that is taken, in bytes, and how many frames in a row.
     public var maximumInformation: UInt16
     public var window: UInt8
@@ -143,7 +145,8 @@ public struct ClientSettings: Sendable {
         usesDedicatedKey: Bool = false, counterObject: ObisCode? = ObisCode(0, 0, 43, 1, 0),
         registers: [WantedRegister] = [],
         loadProfile: ObisCode? = ObisCode(1, 0, 99, 1, 0), line: LineSettings? = nil,
-        patience: Duration = .seconds(5), retries: Int = 1, maximumInformation: UInt16 = 512, window: UInt8 = 1,
+        patience: Duration = .seconds(5), retries: Int = 1, linkRetries: Int = 3,
+        maximumInformation: UInt16 = 512, window: UInt8 = 1,
         random: @escaping @Sendable (Int) -> [UInt8] = ClientSettings.systemRandom
     ) {
         self.framing = framing
@@ -161,6 +164,7 @@ public struct ClientSettings: Sendable {
         self.line = line
         self.patience = patience
         self.retries = retries
+        self.linkRetries = linkRetries
         self.maximumInformation = maximumInformation
         self.window = window
         self.random = random

@@ -147,7 +147,8 @@ extension DLMSClient {
             HDLCConnection(
                 HDLCConnection.Settings(
                     client: client, server: settings.server, maximumInformation: settings.maximumInformation,
-                    window: settings.window, patience: settings.patience, line: settings.line))
+                    window: settings.window, patience: settings.patience, line: settings.line,
+                    retries: settings.linkRetries))
         }
     }
 }
