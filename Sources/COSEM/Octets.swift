@@ -15,3 +15,8 @@ extension [UInt8] {
         }
     }
 }
+
+extension Collection<UInt8> {
+    /// The number that at most four bytes are, most significant first.
+    var bigEndian: UInt32 { reduce(UInt32(0)) { $0 << 8 | UInt32($1) } }
+}

@@ -20,7 +20,7 @@ struct InvocationCounter: Sendable {
     /// - Returns: nil for what was not kept by this program.
     init?(kept: [UInt8]) {
         guard kept.count == 5, kept[0] == Self.format else { return nil }
-        self.init(next: kept[1...].reduce(UInt32(0)) { $0 << 8 | UInt32($1) })
+        self.init(next: kept[1...].bigEndian)
     }
 
     /// What is to be kept before any further number is used; nil while reserved ones are left.

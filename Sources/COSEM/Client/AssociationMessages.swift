@@ -264,7 +264,7 @@ struct ExceptionResponse: Sendable, Hashable {
     init?(_ bytes: [UInt8]) {
         guard bytes.count >= 3, bytes[0] == Self.tag else { return nil }
         (state, service) = (bytes[1], bytes[2])
-        counter = bytes.count >= 7 ? bytes[3..<7].reduce(UInt32(0)) { $0 << 8 | UInt32($1) } : nil
+        counter = bytes.count >= 7 ? bytes[3..<7].bigEndian : nil
     }
 
     var isCounterError: Bool { service == Self.counterError }

@@ -34,7 +34,7 @@ struct ChallengeProof: Sendable {
         switch mechanism {
         case .hlsGMAC:
             guard proof.count == 17 else { return false }
-            let counter = proof[1..<5].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            let counter = proof[1..<5].bigEndian
             expected = try mac(clientChallenge, counter, from: serverTitle)
         case .hlsSHA256: expected = try sha256(serverTitle, clientTitle, clientChallenge, serverChallenge)
         default: expected = try hash(clientChallenge)

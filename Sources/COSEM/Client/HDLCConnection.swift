@@ -339,7 +339,7 @@ struct HDLCSizes: Sendable, Hashable {
             guard let name = try? reader.uint8(), let size = try? reader.uint8(), size <= 4,
                 let bytes = try? reader.bytes(Int(size))
             else { return nil }
-            let value = bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+            let value = bytes.bigEndian
             switch name {
             case 0x06: information = UInt16(clamping: min(max(value, 1), UInt32(Self.largest)))
             case 0x08: window = UInt8(clamping: min(max(value, 1), 7))

@@ -100,7 +100,8 @@ struct RegisterReader: Sendable {
 
     mutating func take(_ results: [AttributeResult], for attributes: [CosemAttribute]) throws(WireError) {
         for (attribute, result) in zip(attributes, results) {
-            if attribute == Self.objectList {
+            // It may also be one of the wanted ones.
+            if attribute == Self.objectList, needsObjectList {
                 try takeObjectList(result)
             } else if let index = entries.firstIndex(where: { $0.value == nil && $0.target == attribute }) {
                 takeValue(result, at: index)

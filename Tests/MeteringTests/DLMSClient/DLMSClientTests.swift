@@ -129,6 +129,36 @@ struct DLMSClientTests {
         #expect(codes.isSuperset(of: Self.registers.map(\.name)))
     }
 
+    @Test(
+        "reads any attribute of any class that is named, each part of it by its position",
+        arguments: [
+            (ObisCode(0, 0, 25, 9, 0), UInt16(40), UInt8(2)), (ObisCode(0, 0, 43, 0, 0), 64, 2),
+            (ObisCode(0, 0, 40, 0, 0), 15, 2), (ObisCode(1, 0, 99, 1, 0), 7, 3), (ObisCode(1, 0, 99, 1, 0), 7, 4),
+        ])
+    func anyClass(name: ObisCode, interfaceClass: UInt16, attribute: UInt8) throws {
+        var settings = Self.settings(framing: .hdlc)
+        settings.registers = [WantedRegister(name, interfaceClass: interfaceClass, attribute: attribute)]
+        var bench = ClientBench(settings, Self.meter(Self.server(), .hdlc))
+        #expect(bench.poll() == nil)
+        let parts = try #require(bench.telegrams.first).registers.filter { $0.obis == name }
+        #expect(!parts.isEmpty)
+        if parts.count > 1 { #expect(parts.map(\.index) == parts.indices.map { $0 }) }
+    }
+
+    @Test("frames in windows, and long messages in segments", arguments: [UInt8(1), 3, 7])
+    func windows(window: UInt8) throws {
+        var settings = Self.settings(framing: .hdlc)
+        settings.registers = []
+        settings.window = window
+        var link = DLMSMeter.LinkConfiguration()
+        (link.maximumTransmit, link.maximumReceive) = (32, 32)
+        (link.transmitWindow, link.receiveWindow) = (Int(window), Int(window))
+        var bench = ClientBench(settings, DLMSMeter(server: Self.server(), framing: .hdlc, link: link))
+        let error = bench.poll()
+        #expect(error == nil, "\(error.map(\.description) ?? "")")
+        #expect(bench.telegrams.count == 1 && bench.waited == .zero)
+    }
+
     @Test("general block transfer")
     func generalBlocks() throws {
         let server = Self.server {
