@@ -163,6 +163,12 @@ let package = Package(
             name: "JournalTests",
             dependencies: ["Journal", "JournalWriter", "CFaultVFS", "OBIS", "TestSupport", grdb, log],
             swiftSettings: testing),
+        // The work that is measured, and a program that does it.
+        .target(
+            name: "Workloads",
+            dependencies: ["Journal", "MQTT", "MeterSimulator", "Metering", "OBIS", "IEC62056", "Rules", log],
+            path: "Tests/Workloads", swiftSettings: testing),
+        .executableTarget(name: "Costs", dependencies: ["Workloads"], path: "Tests/Costs", swiftSettings: testing),
         .testTarget(
             name: "DiscoveryTests", dependencies: ["Discovery", "OBIS", "TestSupport"], swiftSettings: testing),
         .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", "TestSupport", log], swiftSettings: testing),
