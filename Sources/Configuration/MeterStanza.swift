@@ -366,8 +366,7 @@ extension ConfigurationReading {
     }
 
     private func dividesDay(_ interval: Duration) -> Bool {
-        let (seconds, attoseconds) = interval.components
-        let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000
+        let milliseconds = interval.wholeMilliseconds
         return milliseconds > 0 && 86_400_000 % milliseconds == 0
     }
 

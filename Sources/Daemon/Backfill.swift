@@ -214,7 +214,7 @@ extension Backfill {
 extension Timestamp {
     /// At the ends of the range where it would not fit.
     fileprivate static func + (time: Timestamp, duration: Duration) -> Timestamp {
-        let (sum, overflow) = time.milliseconds.addingReportingOverflow(duration.milliseconds)
+        let (sum, overflow) = time.milliseconds.addingReportingOverflow(duration.wholeMilliseconds)
         return Timestamp(milliseconds: overflow ? (duration < .zero ? .min : .max) : sum)
     }
 

@@ -385,6 +385,6 @@ extension HostClock {
     /// The time of day at a monotonic instant of the recent past.
     func timestamp(of instant: ContinuousClock.Instant) -> Timestamp {
         let age = instant.duration(to: ContinuousClock().now)
-        return Timestamp(milliseconds: now.milliseconds - max(0, age.milliseconds))
+        return Timestamp(milliseconds: now.milliseconds - max(0, age.wholeMilliseconds))
     }
 }

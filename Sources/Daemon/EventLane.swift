@@ -31,6 +31,11 @@ struct EventLane {
         }
     }
 
+    /// False where `next` would give nothing, which is almost always.
+    func mayHaveNext(newest: Int64) -> Bool {
+        isConnected && underWay == nil && (newest > taken || !waiting.isEmpty || !refused.isEmpty)
+    }
+
     /// The next to send; nil where there is none, and while one is under way.
     mutating func next(newest: Int64, _ journal: Journal) async -> JournalEvent? {
         guard isConnected, underWay == nil else { return nil }
@@ -75,6 +80,7 @@ struct EventLane {
 
     /// Keeps how far the broker is, without waiting for the disk.
     mutating func record(_ journal: Journal) {
+        guard taken > recorded else { return }
         let first = ([underWay] + refused + waiting).compactMap { $0?.number }.min()
         let done = first.map { $0 - 1 } ?? taken
         guard done > recorded else { return }

@@ -108,6 +108,8 @@ actor Fleet {
 
     /// - Returns: what those that follow go on with, by the ids of the meters and by key.
     private func end(_ ids: [String]) async -> [String: [String: [UInt8]]] {
+        guard !ids.isEmpty else { return [:] }
+        let ids = Set(ids)
         let ending = running.filter { ids.contains($0.meter.id) }
         for entry in ending { entry.task?.cancel() }
         var kept: [String: [String: [UInt8]]] = [:]
@@ -121,9 +123,11 @@ actor Fleet {
     }
 
     private func begin(_ wanted: [Meter], _ kept: [String: [String: [UInt8]]]) async {
+        let present = Dictionary(uniqueKeysWithValues: running.map { ($0.meter.id, $0) })
         var next: [Running] = []
+        next.reserveCapacity(wanted.count)
         for meter in wanted {
-            if let entry = running.first(where: { $0.meter.id == meter.id }) {
+            if let entry = present[meter.id] {
                 next.append(entry)
             } else if let entry = await makeReader(meter, kept) {
                 next.append(entry)
@@ -156,13 +160,14 @@ actor Fleet {
     /// changed.
     private func introduce() async {
         guard let discovery = backbone.discovery else { return }
+        let inFront = Set(running.compactMap(\.meter.behind))
         for entry in running {
             for pipeline in entry.reader.intake.pipelines {
                 let meter = pipeline.meter
                 let isMain = meter.id == entry.meter.id
                 await discovery.admit(
                     meter, via: isMain ? nil : entry.meter.id, isPolled: entry.reader.isPolled,
-                    isCompared: running.contains { $0.meter.behind == meter.id })
+                    isCompared: inFront.contains(meter.id))
             }
         }
     }
@@ -221,9 +226,11 @@ actor Fleet {
         known = names
         guard before != names else { return }
         let problems = RuleRegistry.all.map(\.type)
+        let present = Set(names)
+        let missing = before.filter { !present.contains($0) }
         // Entities go before the topics that they read.
-        await backbone.discovery?.forget(before.filter { !names.contains($0) })
-        for meter in before where !names.contains(meter) {
+        await backbone.discovery?.forget(missing)
+        for meter in missing {
             backbone.live.end(backbone.topics.retained(of: meter, problems: problems))
         }
         backbone.journal.set(Array(names.joined(separator: "\n").utf8), forKey: Self.namesKey, meter: "") { _ in }

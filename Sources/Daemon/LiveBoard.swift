@@ -15,7 +15,7 @@ struct LiveBoard {
 
     private var slots: [String: Slot] = [:]
     private var order: [String] = []
-    private var queue: [String] = []
+    private var queue = TopicQueue()
     private var underWay = 0
     /// Topics whose newest payload the broker did not take.
     private var failed: Set<String> = []
@@ -49,7 +49,7 @@ struct LiveBoard {
     /// Another broker, or the same without memory: everything is sent again.
     mutating func connected() {
         isConnected = true
-        queue = order
+        queue = TopicQueue(order)
         failed = []
         for topic in order {
             slots[topic]?.isDirty = true
@@ -64,8 +64,7 @@ struct LiveBoard {
 
     /// The next payload to send; nil when nothing is to be sent now.
     mutating func next() -> MQTTMessage? {
-        while isConnected, underWay < Self.share, !queue.isEmpty {
-            let topic = queue.removeFirst()
+        while isConnected, underWay < Self.share, let topic = queue.removeFirst() {
             guard var slot = slots[topic], slot.isDirty, !slot.isUnderWay else { continue }
             slot.isDirty = false
             slot.isUnderWay = true
@@ -122,5 +121,26 @@ struct LiveBoard {
             slots[topic] = slot
             queue.append(topic)
         }
+    }
+}
+
+/// Topics that wait, first in, first out, without moving the others for each that leaves.
+private struct TopicQueue {
+    private var topics: [String] = []
+    private var first = 0
+
+    init(_ topics: [String] = []) { self.topics = topics }
+
+    mutating func append(_ topic: String) { topics.append(topic) }
+
+    mutating func removeFirst() -> String? {
+        guard first < topics.count else { return nil }
+        let topic = topics[first]
+        first += 1
+        if first > topics.count / 2 {
+            topics.removeFirst(first)
+            first = 0
+        }
+        return topic
     }
 }

@@ -25,6 +25,7 @@ actor MeterPipeline {
     private let clock: any HostClock
     private let meterClock: MeterClock
     private let mapping: NamedMapping
+    private var names = RegisterNames()
     private let log: PacedLog
 
     private var validator: Validator
@@ -91,17 +92,17 @@ actor MeterPipeline {
         availability = Availability(
             interval: meter.interval ?? Schedule.longestPause(of: meter.times.map(\.minutesSinceMidnight)))
         isRestored = source != .live || journal.stream != nil
-        let memory = Memory(meter: meter.id, journal: source == .live ? journal : nil, kept: kept)
-        fingerprint = await memory[Self.fingerprintKey]
-        let known = await memory[Self.stateKey].flatMap(ValidatorState.init(stored:))
+        let memory = await Memory(meter: meter.id, journal: source == .live ? journal : nil, kept: kept)
+        fingerprint = memory[Self.fingerprintKey]
+        let known = memory[Self.stateKey].flatMap(ValidatorState.init(stored:))
         validator = Validator(
             limits: InstallationLimits(meter.limits), bounds: meter.plausibility, serial: meter.serial,
             protection: DemandedProtection(of: meter),
             startOffsets: meter.offsets, state: known ?? ValidatorState())
         stateEpoch = known?.epoch ?? 1
         guard source == .live else { return }
-        sessionMemory = await memory[Self.sessionKey]
-        backfill = desk(await memory[BackfillDesk.stateKey], epoch: stateEpoch)
+        sessionMemory = memory[Self.sessionKey]
+        backfill = desk(memory[BackfillDesk.stateKey], epoch: stateEpoch)
         live.set(topics.availability(meter.id), "offline")
         let calendar = ZonedCalendar(zone: meter.timeZone)
         anomalies = AnomalyDesk(
@@ -109,10 +110,10 @@ actor MeterPipeline {
             teller: AnomalyTeller(
                 meter: meter.id, stateKey: AnomalyDesk.stateKey, node: node, topics: topics, journal: journal,
                 live: live, logger: logger),
-            calendar: calendar, state: await memory[AnomalyDesk.stateKey])
+            calendar: calendar, state: memory[AnomalyDesk.stateKey])
         summaries = SummaryDesk(
             meter: meter, node: node, topics: topics, journal: journal, live: live, calendar: calendar,
-            state: await memory[SummaryDesk.stateKey])
+            state: memory[SummaryDesk.stateKey])
     }
 
     private func desk(_ stored: [UInt8]?, epoch: Int) -> BackfillDesk? {
@@ -141,8 +142,9 @@ actor MeterPipeline {
         if !reading.isWrong { lookForHole(before: reading) }
         // Live readings say that the meter is there, also while the disk is slow.
         heard()
-        let seq = await take(draft(of: reading))
-        show(reading, seq: seq)
+        let body = ReadingBody(reading)
+        let seq = await take(draft(of: reading, body))
+        show(reading, body, seq: seq)
         await watch(reading, seq: seq)
         return !reading.isWrong
     }
@@ -160,7 +162,10 @@ actor MeterPipeline {
         heard()
         state.confirm(now: clock.monotonic)
         // After a restart the broker may have lost what was said before.
-        if isFirst { show(judge(telegram, capturedAt: capturedAt), seq: nil) }
+        if isFirst {
+            let reading = judge(telegram, capturedAt: capturedAt)
+            show(reading, ReadingBody(reading), seq: nil)
+        }
     }
 
     private func heard() {
@@ -191,7 +196,7 @@ actor MeterPipeline {
         }
     }
 
-    private func show(_ reading: Reading, seq: Int64?) {
+    private func show(_ reading: Reading, _ body: ReadingBody, seq: Int64?) {
         guard source == .live else { return }
         if reading.epoch != stateEpoch {
             // Nothing that the meter before said is true of this one.
@@ -201,7 +206,7 @@ actor MeterPipeline {
         totals = validator.state.totals
         let isGood = state.merge(reading, now: clock.monotonic)
         if isGood { stateSeq = seq }
-        guard let shown = announceState(), isGood else { return }
+        guard let shown = announceState(newest: isGood ? body : nil), isGood else { return }
         discovery?.observe(meter.id, shown.state, registerTotals: shown.registerTotals, at: clock.monotonic)
     }
 
@@ -221,7 +226,7 @@ actor MeterPipeline {
             // Of the host that captured it nothing is known.
             isClockSynchronized: source == .live && clock.isSynchronized,
             meterTime: meter.usesMeterClock ? telegram.meterTime.map(meterClock.complete) : nil,
-            registers: telegram.registers.map(completed))
+            registers: completed(telegram.registers), registerKeys: names.keys(of: telegram.registers))
         let keys = reading.registerKeys
         let arrival = Arrival(
             monotonic: source == .live ? clock.monotonic : nil, wall: reading.isClockSynchronized ? capturedAt : nil)
@@ -233,7 +238,7 @@ actor MeterPipeline {
 
     /// Fills the named values with those that can be used.
     private func name(_ telegram: Telegram, _ keys: [String], in reading: inout Reading) {
-        let unusable = Set(reading.issues.filter { $0.level == .error }.map(\.register))
+        let unusable = reading.issues.unusable
         guard !unusable.contains(nil) else { return }
         reading.values = mapping.values(of: telegram.registers, medium: telegram.meter.medium) {
             !unusable.contains(keys[$0])
@@ -241,14 +246,16 @@ actor MeterPipeline {
     }
 
     /// The time of a value is the meter's too.
-    private func completed(_ register: Register) -> Register {
-        guard let time = register.time else { return register }
-        var register = register
-        register.time = meterClock.complete(time)
-        return register
+    private func completed(_ registers: [Register]) -> [Register] {
+        var registers = registers
+        for (index, register) in registers.enumerated() {
+            guard let time = register.time else { continue }
+            registers[index].time = meterClock.complete(time)
+        }
+        return registers
     }
 
-    private func draft(of reading: Reading) -> ReadingDraft {
+    private func draft(of reading: Reading, _ body: ReadingBody) -> ReadingDraft {
         let (node, id) = (node, meter.id)
         var values: [String: [UInt8]?] = [:]
         // An entry of the load profile is older than all this.
@@ -257,7 +264,7 @@ actor MeterPipeline {
             if let fingerprint { values[Self.fingerprintKey] = fingerprint }
         }
         return ReadingDraft(meter: id, capturedAt: reading.capturedAt, values: values) { stream, seq in
-            ReadingPayload.reading(reading, node: node, meter: id, stream: stream, seq: seq)
+            ReadingPayload.reading(body, node: node, meter: id, stream: stream, seq: seq)
         }
     }
 
@@ -378,7 +385,7 @@ actor MeterPipeline {
             backfill?.refuse()
             return
         }
-        backfill?.take(draft(of: reading), at: time)
+        backfill?.take(draft(of: reading, ReadingBody(reading)), at: time)
         if backfill?.isFull == true { await journalEntries() }
     }
 
@@ -386,7 +393,8 @@ actor MeterPipeline {
     private func acceptRecorded(_ telegram: Telegram, endingAt end: MeterTime, capturedAt: Timestamp) async {
         guard let time = meterClock.intervalEnds(end).last else { return }
         figures.telegrams += 1
-        _ = await journal(draft(of: judgeEntry(telegram, source: source, endingAt: end, time, capturedAt)))
+        let reading = judgeEntry(telegram, source: source, endingAt: end, time, capturedAt)
+        _ = await journal(draft(of: reading, ReadingBody(reading)))
     }
 
     private func judgeEntry(
@@ -398,7 +406,7 @@ actor MeterPipeline {
             source: source, epoch: validator.state.epoch, device: telegram.meter, time: time, capturedAt: capturedAt,
             isClockSynchronized: source == .loadProfile && clock.isSynchronized,
             meterTime: meter.usesMeterClock ? end.at(utcOffset: Int(offset)) : nil,
-            registers: telegram.registers.map(completed))
+            registers: completed(telegram.registers), registerKeys: names.keys(of: telegram.registers))
         let keys = reading.registerKeys
         reading.issues = validator.issues(ofEntry: telegram, keys: keys)
         name(telegram, keys, in: &reading)
@@ -524,7 +532,10 @@ actor MeterPipeline {
     }
 
     /// Looks at the time: what was not heard of for long is unknown, and what was held back long enough is journaled.
-    func tick() async {
+    ///
+    /// - Returns: whether the meter is online.
+    @discardableResult
+    func tick() async -> Bool {
         if !isRestored, journal.stream != nil { await restore() }
         if source == .live, let due = thinning?.due(at: clock.now) { hand(due) }
         let now = clock.monotonic
@@ -542,6 +553,7 @@ actor MeterPipeline {
             announceAvailability()
         }
         if state.staleCount(now: now, fallback: availability.expected) != staleRegisters { announceState() }
+        return availability.isOnline
     }
 
     /// The journal has been opened later than the meter was read: what it kept goes on.
@@ -551,13 +563,13 @@ actor MeterPipeline {
             return
         }
         isRestored = true
-        let memory = Memory(meter: meter.id, journal: source == .live ? journal : nil)
+        let memory = await Memory(meter: meter.id, journal: source == .live ? journal : nil)
         if let known = ValidatorState(stored: known) { validator.restore(known) }
-        fingerprint = await memory[Self.fingerprintKey] ?? fingerprint
-        sessionMemory = await memory[Self.sessionKey] ?? sessionMemory
-        backfill = desk(await memory[BackfillDesk.stateKey], epoch: validator.state.epoch)
-        anomalies?.restore(await memory[AnomalyDesk.stateKey])
-        summaries?.restore(await memory[SummaryDesk.stateKey])
+        fingerprint = memory[Self.fingerprintKey] ?? fingerprint
+        sessionMemory = memory[Self.sessionKey] ?? sessionMemory
+        backfill = desk(memory[BackfillDesk.stateKey], epoch: validator.state.epoch)
+        anomalies?.restore(memory[AnomalyDesk.stateKey])
+        summaries?.restore(memory[SummaryDesk.stateKey])
         await discovery?.restore(meter.id)
     }
 
@@ -634,15 +646,18 @@ actor MeterPipeline {
         live.set(topics.availability(meter.id), availability.isOnline ? "online" : "offline")
     }
 
+    /// - Parameter newest: the text of the newest reading, where it is at hand.
     /// - Returns: what is shown; nil before the first good reading.
     @discardableResult
-    private func announceState() -> (state: Reading, registerTotals: [RegisterTotal])? {
+    private func announceState(newest: ReadingBody? = nil) -> (state: Reading, registerTotals: [RegisterTotal])? {
         let now = clock.monotonic
         staleRegisters = state.staleCount(now: now, fallback: availability.expected)
-        guard let reading = state.reading(now: now, fallback: availability.expected) else { return nil }
+        let expected = availability.expected
+        guard let reading = state.reading(now: now, fallback: expected) else { return nil }
+        let known = state.isNewest(now: now, fallback: expected) ? newest : nil
         let registerTotals = totals.applied(to: reading.registers, keys: reading.registerKeys)
         let payload = ReadingPayload.state(
-            reading, totals: totals.applied(to: reading.values),
+            known ?? ReadingBody(reading), totals: totals.applied(to: reading.values), of: reading.device.medium,
             registerTotals: registerTotals, node: node, meter: meter.id, stream: journal.stream, seq: stateSeq)
         live.set(topics.state(meter.id), payload)
         return (reading, registerTotals)
@@ -652,17 +667,16 @@ actor MeterPipeline {
 /// What was kept of a meter: by the reader before in this process, or by the journal. Nothing where what is read is not
 /// live.
 private struct Memory {
-    let meter: String
-    let journal: Journal?
-    var kept: [String: [UInt8]] = [:]
+    /// By key.
+    private var values: [String: [UInt8]] = [:]
 
-    subscript(_ key: String) -> [UInt8]? {
-        get async {
-            guard let journal else { return nil }
-            if let value = kept[key] { return value }
-            return (try? await journal.value(forKey: key, meter: meter)).flatMap { $0 }
-        }
+    init(meter: String, journal: Journal?, kept: [String: [UInt8]] = [:]) async {
+        guard let journal else { return }
+        values = (try? await journal.values(of: meter)) ?? [:]
+        values.merge(kept) { $1 }
     }
+
+    subscript(key: String) -> [UInt8]? { values[key] }
 }
 
 /// What happened on one meter's line since the daemon started.

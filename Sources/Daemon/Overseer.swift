@@ -30,8 +30,9 @@ struct Overseer: Service {
             repeat {
                 pulse.beat()
                 let pipelines = await fleet.pipelines
-                for pipeline in pipelines { await pipeline.tick() }
-                let status = await status(pipelines)
+                var online = 0
+                for pipeline in pipelines where await pipeline.tick() { online += 1 }
+                let status = status(online, of: pipelines.count)
                 // A meter that has come or gone is in `info` at once.
                 let isNews = status != lastStatus
                 if isNews { manager.status(status) }
@@ -55,15 +56,13 @@ struct Overseer: Service {
     }
 
     /// A line for `systemctl status`.
-    private func status(_ pipelines: [MeterPipeline]) async -> String {
-        var online = 0
-        for pipeline in pipelines where await pipeline.isOnline { online += 1 }
+    private func status(_ online: Int, of all: Int) -> String {
         let figures = publisher.figures
         let broker = figures.isConnected ? "broker connected" : "no broker"
         // Not each number on its way: a line that changes all the time says less.
         let waiting = figures.waiting > PublishQueue.unrecordedLimit * 2 ? ", readings wait for it" : ""
         let trouble = journal.lastError.map { "; \($0.message)" } ?? ""
-        return "\(online) of \(pipelines.count) meters online, \(broker)\(waiting)\(trouble)"
+        return "\(online) of \(all) meters online, \(broker)\(waiting)\(trouble)"
     }
 
     func info() async -> DaemonInfo {

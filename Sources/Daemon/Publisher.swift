@@ -74,19 +74,19 @@ final class Publisher: Service {
     func run() async throws {
         if announcesDaemon { live.set(topics.status, "online") }
         try client.start()
-        let (events, sink) = AsyncStream.makeStream(of: Event.self)
+        let events = EventQueue<Event>()
         await withGracefulShutdownHandler {
             await withTaskGroup(of: Void.self) { group in
-                group.addTask { for await event in self.client.events { sink.yield(.connection(event)) } }
-                group.addTask { for await newest in self.journal.commits() { sink.yield(.committed(newest)) } }
-                group.addTask { for await newest in self.journal.eventCommits() { sink.yield(.told(newest)) } }
-                group.addTask { for await rate in self.rateChanges { sink.yield(.drainRate(rate)) } }
-                group.addTask { while (try? await Task.sleep(for: Self.tick)) != nil { sink.yield(.tick) } }
-                await self.loop(events, sink)
+                group.addTask { for await event in self.client.events { events.put(.connection(event)) } }
+                group.addTask { for await newest in self.journal.commits() { events.put(.committed(newest)) } }
+                group.addTask { for await newest in self.journal.eventCommits() { events.put(.told(newest)) } }
+                group.addTask { for await rate in self.rateChanges { events.put(.drainRate(rate)) } }
+                group.addTask { while (try? await Task.sleep(for: Self.tick)) != nil { events.put(.tick) } }
+                await self.loop(events)
                 group.cancelAll()
             }
         } onGracefulShutdown: {
-            sink.yield(.stop)
+            events.put(.stop)
         }
     }
 
@@ -105,33 +105,42 @@ final class Publisher: Service {
         var lastRetry: Duration
     }
 
-    private func loop(_ events: AsyncStream<Event>, _ sink: AsyncStream<Event>.Continuation) async {
+    private func loop(_ events: EventQueue<Event>) async {
         var course = Course(pace: Pace(drainRate), lastRetry: clock.monotonic)
-        for await event in events {
+        while true {
+            var isStopping = false
+            for event in await events.next() {
+                if case .stop = event { isStopping = true } else { take(event, &course, events) }
+            }
             pulse.beat()
-            switch event {
-            case .connection(let event): connection(event, &course)
-            case .drainRate(let rate): course.pace = Pace(rate)
-            case .committed(let newest):
-                course.newest = newest
-                course.queue?.committed(newest: newest)
-            case .told(let newest): course.newestEvent = newest
-            case .outcome(let position, let meter, .success(let reason)):
-                accepted(position, meter, reason, &course.queue)
-            case .outcome(let position, let meter, .failure(let error)):
-                failed(position, meter, error, &course.queue, sink)
-            case .toldOutcome(let event, let result): told(event, result, &course.events)
-            case .release(let meter): course.queue?.release(meter)
-            case .paced: course.isPacing = false
-            case .tick: retry(&course)
-            case .stop:
+            if isStopping {
                 pulse.rest()
                 return await finish(&course.queue, events)
             }
             await begin(&course)
             await record(&course)
-            await tell(&course, sink)
-            await send(&course, sink)
+            await tell(&course, events)
+            await send(&course, events)
+        }
+    }
+
+    private func take(_ event: Event, _ course: inout Course, _ events: EventQueue<Event>) {
+        switch event {
+        case .connection(let event): connection(event, &course)
+        case .drainRate(let rate): course.pace = Pace(rate)
+        case .committed(let newest):
+            course.newest = newest
+            course.queue?.committed(newest: newest)
+        case .told(let newest): course.newestEvent = newest
+        case .outcome(let position, let meter, .success(let reason)):
+            accepted(position, meter, reason, &course.queue)
+        case .outcome(let position, let meter, .failure(let error)):
+            failed(position, meter, error, &course.queue, events)
+        case .toldOutcome(let event, let result): told(event, result, &course.events)
+        case .release(let meter): course.queue?.release(meter)
+        case .paced: course.isPacing = false
+        case .tick: retry(&course)
+        case .stop: break
         }
     }
 
@@ -190,18 +199,18 @@ final class Publisher: Service {
 
     private func failed(
         _ position: Int64, _ meter: String, _ error: PublishError, _ queue: inout PublishQueue?,
-        _ sink: AsyncStream<Event>.Continuation
+        _ events: EventQueue<Event>
     ) {
         switch error {
         case .notConnected, .connectionLost: queue?.failed(position, of: meter, hold: false)
-        case .tooLarge, .invalid: setAside(position, meter, error, &queue, sink)
-        case .queueFull: hold(position, meter, error, &queue, sink)
+        case .tooLarge, .invalid: setAside(position, meter, error, &queue, events)
+        case .queueFull: hold(position, meter, error, &queue, events)
         case .refused(let reason):
             switch ReasonCode.scope(reason) {
-            case .broker: hold(position, meter, error, &queue, sink)
-            case .message: setAside(position, meter, error, &queue, sink)
-            case .topic: waitApart(position, meter, error, isFinal: true, &queue, sink)
-            case .unknown: waitApart(position, meter, error, isFinal: false, &queue, sink)
+            case .broker: hold(position, meter, error, &queue, events)
+            case .message: setAside(position, meter, error, &queue, events)
+            case .topic: waitApart(position, meter, error, isFinal: true, &queue, events)
+            case .unknown: waitApart(position, meter, error, isFinal: false, &queue, events)
             }
         }
     }
@@ -209,7 +218,7 @@ final class Publisher: Service {
     /// The broker takes nothing from anybody.
     private func hold(
         _ position: Int64, _ meter: String, _ error: PublishError, _ queue: inout PublishQueue?,
-        _ sink: AsyncStream<Event>.Continuation
+        _ events: EventQueue<Event>
     ) {
         let isFirst = queue?.isHolding == false
         queue?.failed(position, of: meter, hold: true)
@@ -221,7 +230,7 @@ final class Publisher: Service {
         log.say(
             "hold", .error, .brokerRefused,
             "\(error.description) The readings stay in the journal and are sent again in 30 s.")
-        release(nil, sink)
+        release(nil, events)
     }
 
     /// The broker refuses what is of one meter: the others go on.
@@ -230,7 +239,7 @@ final class Publisher: Service {
     ///   reading that is refused again and again is given up, so that those behind it get through.
     private func waitApart(
         _ position: Int64, _ meter: String, _ error: PublishError, isFinal: Bool, _ queue: inout PublishQueue?,
-        _ sink: AsyncStream<Event>.Continuation
+        _ events: EventQueue<Event>
     ) {
         let entry = queue?.entry(at: position, of: meter)
         let refusals = queue?.refused(position, of: meter)
@@ -249,20 +258,20 @@ final class Publisher: Service {
                 "\(error.description) The readings of \(meter) stay in the journal and are sent again every 30 s.",
                 metadata: ["meter": "\(meter)"])
         }
-        release(meter, sink)
+        release(meter, events)
     }
 
-    private func release(_ meter: String?, _ sink: AsyncStream<Event>.Continuation) {
+    private func release(_ meter: String?, _ events: EventQueue<Event>) {
         Task {
             try? await Task.sleep(for: Self.hold)
-            sink.yield(.release(meter))
+            events.put(.release(meter))
         }
     }
 
     /// No time makes it pass: subscribers are told of it in its place.
     private func setAside(
         _ position: Int64, _ meter: String, _ error: PublishError, _ queue: inout PublishQueue?,
-        _ sink: AsyncStream<Event>.Continuation
+        _ events: EventQueue<Event>
     ) {
         guard let entry = queue?.entry(at: position, of: meter) else { return }
         guard entry.reading != nil, queue?.isGivenUp(position) == false else {
@@ -271,7 +280,7 @@ final class Publisher: Service {
         }
         queue?.giveUp(position, of: meter)
         countAside(error, entry)
-        publish(entry, isGivenUp: true, sink)
+        publish(entry, isGivenUp: true, events)
     }
 
     private func countAside(_ error: PublishError, _ entry: JournalEntry) {
@@ -296,37 +305,37 @@ final class Publisher: Service {
 
     // MARK: Sending
 
-    private func send(_ course: inout Course, _ sink: AsyncStream<Event>.Continuation) async {
+    private func send(_ course: inout Course, _ events: EventQueue<Event>) async {
         guard var queue = course.queue else { return }
         defer { course.queue = queue }
         while true {
             if let fetch = queue.fetch {
                 guard await load(&queue, fetch.meter, after: fetch.after, through: fetch.through) else { return }
             }
-            guard course.pace.admits(at: clock.monotonic) else { return wait(&course, sink) }
+            guard course.pace.admits(at: clock.monotonic) else { return wait(&course, events) }
             guard let entry = queue.next() else {
                 // A page may have been of meters only that wait by themselves.
                 guard queue.fetch == nil else { continue }
                 return
             }
             course.pace.took(at: clock.monotonic)
-            publish(entry, isGivenUp: queue.isGivenUp(entry.position), sink)
+            publish(entry, isGivenUp: queue.isGivenUp(entry.position), events)
         }
     }
 
-    private func wait(_ course: inout Course, _ sink: AsyncStream<Event>.Continuation) {
+    private func wait(_ course: inout Course, _ events: EventQueue<Event>) {
         guard !course.isPacing else { return }
         course.isPacing = true
         let delay = course.pace.delay(at: clock.monotonic)
         Task {
             try? await Task.sleep(for: delay)
-            sink.yield(.paced)
+            events.put(.paced)
         }
     }
 
-    private func publish(_ entry: JournalEntry, isGivenUp: Bool, _ sink: AsyncStream<Event>.Continuation) {
+    private func publish(_ entry: JournalEntry, isGivenUp: Bool, _ events: EventQueue<Event>) {
         client.publish(message(for: entry, isGivenUp: isGivenUp)) { result in
-            sink.yield(.outcome(entry.position, entry.meter, result))
+            events.put(.outcome(entry.position, entry.meter, result))
         }
     }
 
@@ -361,11 +370,13 @@ final class Publisher: Service {
     }
 
     /// Anomalies, which wait behind no reading.
-    private func tell(_ course: inout Course, _ sink: AsyncStream<Event>.Continuation) async {
+    private func tell(_ course: inout Course, _ events: EventQueue<Event>) async {
         guard let newest = course.newestEvent else { return }
-        while let event = await course.events?.next(newest: newest, journal) {
+        while course.events?.mayHaveNext(newest: newest) == true,
+            let event = await course.events?.next(newest: newest, journal)
+        {
             client.publish(MQTTMessage(topic: topics.anomaly(event.meter), payload: event.payload)) { result in
-                sink.yield(.toldOutcome(event, result))
+                events.put(.toldOutcome(event, result))
             }
         }
         course.events?.record(journal)
@@ -401,15 +412,16 @@ final class Publisher: Service {
     // MARK: The end
 
     /// Says goodbye, hears what was still acknowledged, and records it.
-    private func finish(_ queue: inout PublishQueue?, _ events: AsyncStream<Event>) async {
+    private func finish(_ queue: inout PublishQueue?, _ events: EventQueue<Event>) async {
         await client.stop(farewell: announcesDaemon ? Backbone.farewell(topics) : nil)
         guard var queue else { return }
-        var iterator = events.makeAsyncIterator()
-        while !queue.isQuiet, let event = await iterator.next() {
-            switch event {
-            case .outcome(let position, let meter, .success): queue.accepted(position, of: meter)
-            case .outcome(let position, let meter, .failure): queue.failed(position, of: meter, hold: false)
-            case .connection, .committed, .told, .toldOutcome, .paced, .tick, .release, .drainRate, .stop: break
+        while !queue.isQuiet {
+            for event in await events.next() {
+                switch event {
+                case .outcome(let position, let meter, .success): queue.accepted(position, of: meter)
+                case .outcome(let position, let meter, .failure): queue.failed(position, of: meter, hold: false)
+                case .connection, .committed, .told, .toldOutcome, .paced, .tick, .release, .drainRate, .stop: break
+                }
             }
         }
         if let cursor = queue.unrecorded { await record(cursor, &queue) }

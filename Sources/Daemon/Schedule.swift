@@ -57,12 +57,12 @@ struct Schedule: Sendable {
     private func notTwice(_ delay: Duration, now: Timestamp, last: Timestamp?) -> Duration {
         guard let last else { return delay }
         let sinceLast = Duration.milliseconds(Timestamp.milliseconds(from: last, to: now)) + delay
-        return abs(sinceLast.milliseconds) < interval.milliseconds / 2 ? delay + interval : delay
+        return abs(sinceLast.wholeMilliseconds) < interval.wholeMilliseconds / 2 ? delay + interval : delay
     }
 
     /// By the clock on the wall, so that midnight is met on the days of a change of time as well.
     private func nextMultiple(after now: Timestamp) -> Duration {
-        let step = max(1000, interval.milliseconds) / 1000
+        let step = max(1000, interval.wholeMilliseconds) / 1000
         let parts = calendar.dateComponents([.hour, .minute, .second, .nanosecond], from: now.date)
         let inHour = Int64(parts.minute ?? 0) * 60 + Int64(parts.second ?? 0)
         if 3600 % step == 0 {
@@ -89,13 +89,4 @@ struct Schedule: Sendable {
 
 extension Timestamp {
     var date: Date { Date(timeIntervalSince1970: Double(milliseconds) / 1000) }
-}
-
-extension Duration {
-    /// Whole milliseconds, at the ends of the range where they would not fit.
-    var milliseconds: Int64 {
-        let (seconds, overflow) = components.seconds.multipliedReportingOverflow(by: 1000)
-        return overflow
-            ? (components.seconds < 0 ? .min : .max) : seconds + components.attoseconds / 1_000_000_000_000_000
-    }
 }

@@ -34,7 +34,7 @@ struct Thinning {
     }
 
     private func window(of time: Timestamp) -> Int64 {
-        let length = max(1, every.milliseconds)
+        let length = max(1, every.wholeMilliseconds)
         let (whole, rest) = time.milliseconds.quotientAndRemainder(dividingBy: length)
         return rest < 0 ? whole - 1 : whole
     }

@@ -3,7 +3,7 @@ import OBIS
 import Rules
 
 /// The form in which a meter's validation state stands in the journal. What an older version did not store is optional.
-private struct StoredState: Codable {
+private struct StoredState: Decodable {
     var epoch: Int?
     var serial: String?
     var devices: [String: String]
@@ -17,14 +17,14 @@ private struct StoredState: Codable {
     var registerTotals: [String: StoredTotal]?
 }
 
-private struct StoredNewcomer: Codable {
+private struct StoredNewcomer: Decodable {
     var id: String
     var count: Int
     /// In ms since 1970; nil where the clock was not synchronised.
     var since: Int64?
 }
 
-private struct StoredCounter: Codable {
+private struct StoredCounter: Decodable {
     var value: String
     /// How often in a row it was contradicted.
     var below: Int
@@ -34,7 +34,7 @@ private struct StoredCounter: Codable {
     var before: Int64?
 }
 
-private struct StoredTotal: Codable {
+private struct StoredTotal: Decodable {
     var counter: String
     var offset: String
     var isExchanged: Bool
@@ -66,16 +66,40 @@ extension ValidatorState {
         }
     }
 
+    /// Written with every reading, and so without an encoder's detours.
     var stored: [UInt8] {
-        let counters = counters.map { ($0.key.description, StoredCounter($0.value)) }
-        let fields = totals.entries.map { ("\($0.key.rawValue)", StoredTotal($0.value)) }
-        let registers = totals.registers.map { ($0.key.description, StoredTotal($0.value)) }
-        let stored = StoredState(
-            epoch: epoch, serial: serial, devices: devices, newcomers: newcomers.mapValues(StoredNewcomer.init),
-            counters: Dictionary(counters) { first, _ in first }, invocationCounters: invocationCounters,
-            totals: Dictionary(fields) { first, _ in first },
-            registerTotals: Dictionary(registers) { first, _ in first })
-        return (try? JSONEncoder().encode(stored)).map { [UInt8]($0) } ?? []
+        var json = JSONWriter(capacity: 1024)
+        json.object { json in
+            json.member("epoch", epoch)
+            if let serial { json.member("serial", serial) }
+            json.member("devices") { json in
+                for (list, id) in devices { json.member(named: list, id) }
+            }
+            json.member("newcomers") { json in
+                for (list, newcomer) in newcomers { json.member(named: list) { json in newcomer.write(to: &json) } }
+            }
+            json.member("counters") { json in
+                for (code, counter) in counters {
+                    json.member(named: code.description) { json in counter.write(to: &json) }
+                }
+            }
+            json.member("invocationCounters") { json in
+                for (title, counter) in invocationCounters {
+                    json.member(named: title) { json in counter.write(to: &json) }
+                }
+            }
+            json.member("totals") { json in
+                for (field, entry) in totals.entries {
+                    json.member(named: "\(field.rawValue)") { json in entry.write(to: &json) }
+                }
+            }
+            json.member("registerTotals") { json in
+                for (code, entry) in totals.registers {
+                    json.member(named: code.description) { json in entry.write(to: &json) }
+                }
+            }
+        }
+        return json.bytes
     }
 }
 
@@ -86,23 +110,23 @@ private func clamped(_ count: Int) -> Int {
     min(max(0, count), 1_000_000)
 }
 
-extension StoredNewcomer {
-    init(_ newcomer: ValidatorState.Newcomer) {
-        self.init(id: newcomer.id, count: newcomer.count, since: newcomer.since.stored)
-    }
-}
-
 extension ValidatorState.Newcomer {
     fileprivate init(_ stored: StoredNewcomer) {
         self.init(id: stored.id, count: clamped(stored.count), since: Arrival(stored: stored.since))
     }
+
+    fileprivate func write(to json: inout JSONWriter) {
+        json.member("id", id)
+        json.member("count", count)
+        if let stored = since.stored { json.member("since", stored) }
+    }
 }
 
-extension StoredCounter {
-    init(_ counter: ValidatorState.Counter) {
-        self.init(
-            value: counter.value.description, below: counter.doubted, contender: counter.contender?.description,
-            seen: counter.seen.stored, before: counter.before?.stored)
+extension ValidatorState.InvocationCounter {
+    fileprivate func write(to json: inout JSONWriter) {
+        json.member("highest", highest)
+        json.member("last", last)
+        json.member("below", below)
     }
 }
 
@@ -113,12 +137,13 @@ extension ValidatorState.Counter {
             value: value, seen: Arrival(stored: stored.seen), before: stored.before.map { Arrival(stored: $0) },
             doubted: clamped(stored.below), contender: stored.contender.flatMap { FixedDecimal($0) })
     }
-}
 
-extension StoredTotal {
-    init(_ entry: Totals.Entry) {
-        self.init(
-            counter: entry.counter.description, offset: entry.offset.description, isExchanged: entry.isExchanged)
+    fileprivate func write(to json: inout JSONWriter) {
+        json.member("value", digits: value)
+        json.member("below", doubted)
+        if let contender { json.member("contender", digits: contender) }
+        if let stored = seen.stored { json.member("seen", stored) }
+        if let stored = before?.stored { json.member("before", stored) }
     }
 }
 
@@ -126,6 +151,20 @@ extension Totals.Entry {
     fileprivate init?(_ stored: StoredTotal) {
         guard let counter = FixedDecimal(stored.counter), let offset = FixedDecimal(stored.offset) else { return nil }
         self.init(counter: counter, offset: offset, isExchanged: stored.isExchanged)
+    }
+
+    fileprivate func write(to json: inout JSONWriter) {
+        json.member("counter", digits: counter)
+        json.member("offset", digits: offset)
+        json.member("isExchanged", isExchanged)
+    }
+}
+
+extension JSONWriter {
+    /// As text: the reader must not make a binary number of it.
+    fileprivate mutating func member(_ name: StaticString, digits number: FixedDecimal) {
+        key(name)
+        digits(number)
     }
 }
 

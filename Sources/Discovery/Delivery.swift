@@ -45,6 +45,8 @@ public struct Delivery: Sendable, Hashable, Codable {
     private var basis: String?
     /// When it was heard last, by a clock that a restart sets back.
     private var heard: Duration?
+    /// The newest state, where it had everything that is known: one like it says nothing new.
+    private var complete: StateOutline?
 
     private enum CodingKeys: String, CodingKey { case items, serial, manufacturer, medium, basis }
 
@@ -68,6 +70,7 @@ public struct Delivery: Sendable, Hashable, Codable {
     public mutating func settle(basis: String) {
         if let before = self.basis, before != basis {
             for key in items.keys { items[key]?.isDoubtful = true }
+            complete = nil
         }
         self.basis = basis
     }
@@ -75,6 +78,7 @@ public struct Delivery: Sendable, Hashable, Codable {
     /// What was known before a restart is read later than the first readings came.
     public mutating func goOn(from before: Delivery) {
         items.merge(before.items) { present, _ in present }
+        complete = nil
         serial = serial ?? before.serial
         manufacturer = manufacturer ?? before.manufacturer
         medium = medium ?? before.medium
@@ -87,6 +91,11 @@ public struct Delivery: Sendable, Hashable, Codable {
     ///   - now: monotonic.
     /// - Returns: whether anything is different for discovery.
     public mutating func observe(_ state: Reading, registerTotals: [RegisterTotal], at now: Duration) -> Bool {
+        let outline = StateOutline(state, registerTotals)
+        if outline == complete {
+            heard = now
+            return false
+        }
         let found = Self.items(of: state, totals: Set(registerTotals.filter { $0.value != nil }.map(\.key)))
         var isChanged = identify(state.device)
         for (key, item) in found where take(key, item) { isChanged = true }
@@ -95,6 +104,8 @@ public struct Delivery: Sendable, Hashable, Codable {
         for key in items.keys where found[key] == nil {
             if miss(key, for: pause.components.seconds) { isChanged = true }
         }
+        // Where something is missing, each state is counted.
+        complete = items.count == found.count ? outline : nil
         return isChanged
     }
 
@@ -149,6 +160,46 @@ public struct Delivery: Sendable, Hashable, Codable {
     }
 
     static func decimals(_ number: FixedDecimal) -> Int { min(max(0, -Int(number.exponent)), mostDecimals) }
+}
+
+/// Everything of a state that discovery depends on, cheap to make and to compare.
+private struct StateOutline: Sendable, Hashable {
+    /// What stands in a register or a field, and with how many decimals.
+    private struct Content: Sendable, Hashable {
+        var kind: UInt8
+        var exponent: Int8 = 0
+        var unit: Unit?
+        var record: RecordIdentity?
+    }
+
+    private let device: MeterIdentity
+    private let hasClock: Bool
+    private let keys: [String]
+    private let registers: [Content]
+    private let fields: [Int8?]
+    private let totals: [String]
+
+    init(_ state: Reading, _ totals: [RegisterTotal]) {
+        device = MeterIdentity(
+            id: state.device.id, manufacturer: state.device.manufacturer, medium: state.device.medium)
+        hasClock = state.meterTime?.utcOffset != nil
+        keys = state.registerKeys
+        registers = state.registers.map { register in
+            let kind: UInt8 =
+                switch register.value {
+                case .number: 0
+                case .wide: 1
+                case .text, .flag: 2
+                case .time: 3
+                case .unavailable: 4
+                }
+            return Content(
+                kind: kind, exponent: register.value.number?.exponent ?? 0, unit: register.unit, record: register.record
+            )
+        }
+        fields = NamedField.allCases.map { state.values[$0]?.exponent }
+        self.totals = totals.filter { $0.value != nil }.map(\.key)
+    }
 }
 
 extension Delivery.Item {

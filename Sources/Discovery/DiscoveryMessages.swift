@@ -88,14 +88,14 @@ public struct Discoverer: Sendable, Hashable {
             writeDevice(device.device, &json)
             json.member("components") { json in
                 for entity in device.entities {
-                    json.member(entity.key) { json in
+                    json.member(named: entity.key) { json in
                         json.member("platform", entity.platform.rawValue)
                         write(entity, of: device, &json)
                     }
                 }
                 // A component that is only left out would stay.
                 for (key, platform) in gone.sorted(by: { $0.key < $1.key }) {
-                    json.member(key) { json in json.member("platform", platform.rawValue) }
+                    json.member(named: key) { json in json.member("platform", platform.rawValue) }
                 }
             }
         }
@@ -194,7 +194,7 @@ extension Entity {
     }
 
     private static func write(_ texts: [String], as name: String, _ json: inout JSONWriter) {
-        json.key(name)
+        json.key(named: name)
         json.array { json in for text in texts { json.string(text) } }
     }
 }

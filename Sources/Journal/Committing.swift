@@ -1,5 +1,6 @@
 import Dispatch
 import GRDB
+import OBIS
 import Synchronization
 
 /// The way of writes into the file: together in one transaction, on the queue.
@@ -55,7 +56,7 @@ extension Journal {
     private func arrangeCommit() {
         switch settings.sync {
         case .every(let time) where waitingWrites < JournalLimits.batch:
-            queue.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: time.inMilliseconds ?? .max))) {
+            queue.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: time.wholeMilliseconds))) {
                 self.commitNext()
             }
         case .every, .full: queue.async { self.commitNext() }
@@ -92,8 +93,8 @@ extension Journal {
         var done: [@Sendable () -> Void] = []
         let store = try store
         let isSynced = writes.contains { $0.kind != .cursor }
-        let batch = try store.commit(isSynced: isSynced) { [stream = store.stream] db in
-            var batch = try WriteBatch(db, stream: stream)
+        let batch = try store.commit(isSynced: isSynced) { [stream = store.stream] db -> WriteBatch in
+            var batch = WriteBatch(db, stream: stream, end: try store.end.take(db))
             for write in writes {
                 do {
                     done.append(try write.perform(&batch))
@@ -102,19 +103,18 @@ extension Journal {
                     done.append { write.fail(refusal) }
                 }
             }
-            return (
-                newest: batch.newest, appended: batch.appended, newestEvent: batch.newestEvent,
-                hasMovedCursor: batch.hasMovedCursor
-            )
+            return batch
         }
         seams.reached(.committed)
+        store.end.giveBack(batch.end)
+        recent.withLock { $0.append(batch.entries) }
         if isSynced {
             hasUnsyncedCursor.store(false, ordering: .relaxed)
         } else if batch.hasMovedCursor {
             syncCursorLater()
         }
         let isDue = condition.succeeded(appended: batch.appended, isRecovered: isRecovered)
-        signal.send(batch.newest)
+        signal.send(batch.end.newest)
         if let newestEvent = batch.newestEvent { eventSignal.send(newestEvent) }
         for finish in done { finish() }
         if isDue { startRetention() }
@@ -130,7 +130,7 @@ extension Journal {
     /// A power cut takes at most a second of acknowledgements.
     private func syncCursorLater() {
         guard !hasUnsyncedCursor.exchange(true, ordering: .relaxed) else { return }
-        queue.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: seams.cursorSync.inMilliseconds ?? 0))) {
+        queue.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: seams.cursorSync.wholeMilliseconds))) {
             guard self.hasUnsyncedCursor.exchange(false, ordering: .relaxed) else { return }
             // What fails here costs repeats after a power cut, and is told with the next reading.
             try? self.store.commit { db in try db.touchOutlets() }
@@ -172,7 +172,7 @@ extension Journal {
         do {
             if try store.access({ db in try db.hasFreePages() }) { return true }
             guard let chunk = try store.access({ db in try db.nextAcknowledgedChunk() }) else { return false }
-            condition.dropped(try store.commit { db in try db.drop(chunk) })
+            dropped(try store.commit { db in try db.drop(chunk) })
             emptyLog()
             return true
         } catch {

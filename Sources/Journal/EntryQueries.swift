@@ -155,6 +155,14 @@ extension Database {
         let statement = try cachedStatement(sql: "SELECT value FROM state WHERE meter = ? AND key = ?")
         return try Row.fetchOne(statement, arguments: [meter, key])?.bytes(0)
     }
+
+    func values(of meter: String) throws -> [String: [UInt8]] {
+        var values: [String: [UInt8]] = [:]
+        let statement = try cachedStatement(sql: "SELECT key, value FROM state WHERE meter = ?")
+        let rows = try Row.fetchCursor(statement, arguments: [meter])
+        while let row = try rows.next() { values[try row.text(0)] = try row.bytes(1) }
+        return values
+    }
 }
 
 extension OutletCursor {

@@ -19,6 +19,7 @@ public final class Journal: Sendable {
     let signal = CommitSignal()
     let eventSignal = CommitSignal()
     let inbox = Mutex(Inbox())
+    let recent = Mutex(RecentEntries())
     /// The file, or why it is not open.
     let opened: Mutex<Result<Opening, JournalError>>
     /// What opening it has shown; nil until then.
@@ -197,7 +198,8 @@ public final class Journal: Sendable {
     /// What comes after `position`, in order. Less than `limit` may also mean that the entries are large; nothing
     /// means that there is no more.
     public func entries(after position: Int64, limit: Int) async throws(JournalError) -> [JournalEntry] {
-        try await read { db in try db.entries(after: position, limit: limit) }
+        if let recent = recent.withLock({ $0.after(position, limit: limit) }) { return recent }
+        return try await read { db in try db.entries(after: position, limit: limit) }
     }
 
     /// What comes of one meter after `position`, in order.
@@ -219,6 +221,11 @@ public final class Journal: Sendable {
 
     public func value(forKey key: String, meter: String) async throws(JournalError) -> [UInt8]? {
         try await read { db in try db.value(forKey: key, meter: meter) }
+    }
+
+    /// All small values of a meter, by their keys.
+    public func values(of meter: String) async throws(JournalError) -> [String: [UInt8]] {
+        try await read { db in try db.values(of: meter) }
     }
 
     /// The position of the newest entry: first the present one, as soon as the file is open, then whenever it has grown; in

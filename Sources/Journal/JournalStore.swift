@@ -8,6 +8,7 @@ struct JournalStore: Sendable {
     let stream: String
     /// Position of the newest entry when it was opened.
     let newest: Int64
+    let end = KeptQueueEnd()
     private let syncLevel = SyncLevel()
 
     /// Reads or writes without opening a transaction.
@@ -30,13 +31,17 @@ struct JournalStore: Sendable {
             // A rollback that failed with the disk leaves its transaction open.
             if db.isInsideTransaction { try db.rollback() }
             try syncLevel.set(isSynced: isSynced, in: db)
-            var result: Value?
-            try db.inTransaction(.immediate) {
-                result = try body(db)
-                return .commit
+            // Both statements are prepared once; those of the library would be for every transaction.
+            try db.cachedStatement(sql: "BEGIN IMMEDIATE TRANSACTION").execute()
+            do {
+                let result = try body(db)
+                try db.cachedStatement(sql: "COMMIT TRANSACTION").execute()
+                return result
+            } catch {
+                // The disk may have ended it already.
+                if db.isInsideTransaction { try? db.rollback() }
+                throw error
             }
-            guard let result else { throw JournalError(.io, "The journal \(files.path) did not finish a transaction.") }
-            return result
         }
     }
 }

@@ -1,5 +1,6 @@
 import Dispatch
 import GRDB
+import OBIS
 import Synchronization
 
 /// The journal's file: opened, opened later, closed. All on the queue.
@@ -18,7 +19,7 @@ extension Journal {
     }
 
     func openLater() {
-        queue.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: seams.retry.inMilliseconds ?? .max))) {
+        queue.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: seams.retry.wholeMilliseconds))) {
             guard !self.inbox.withLock({ $0.isClosed }) else { return }
             guard case .failure(let error) = self.open() else { return }
             self.condition.failed(error)

@@ -72,7 +72,7 @@ extension Database {
             // What nobody misses goes first, then what only the meters apart miss.
             return [acknowledged, most].first { $0 >= oldest }.map { min(end, $0) } ?? end
         }
-        guard let now, let age = settings.keep?.inMilliseconds, acknowledged >= oldest else { return nil }
+        guard let now, let age = settings.keep?.wholeMilliseconds, acknowledged >= oldest else { return nil }
         let end = min(oldest + JournalLimits.chunk - 1, acknowledged)
         let limit = now.milliseconds.subtractingReportingOverflow(age)
         guard !limit.overflow else { return nil }
@@ -183,13 +183,5 @@ extension Database {
 
     private func pragma(_ name: String) throws -> Int64 {
         try Int64.fetchOne(self, sql: "PRAGMA \(name)") ?? 0
-    }
-}
-
-extension Duration {
-    /// Rounded down; nil beyond 64 bits.
-    var inMilliseconds: Int64? {
-        let (product, overflow) = components.seconds.multipliedReportingOverflow(by: 1000)
-        return overflow ? nil : product + components.attoseconds / 1_000_000_000_000_000
     }
 }

@@ -35,7 +35,7 @@ extension Journal {
             }
             dropped.events = try dropEvents(isTrusted ? now : nil, store)
             dropped.shrunk = try store.access { db in try db.shrink(settings) }
-            condition.dropped(dropped)
+            self.dropped(dropped)
             if dropped.isNothing { _ = hasRoomAgain() }
             return !dropped.isNothing
         } catch {
@@ -44,9 +44,15 @@ extension Journal {
         }
     }
 
+    /// What nobody had yet and nobody will see is not to be published either.
+    func dropped(_ dropped: Dropped) {
+        if dropped.givenUp > 0 { recent.withLock { $0.forget() } }
+        condition.dropped(dropped)
+    }
+
     private func dropEvents(_ now: Timestamp?, _ store: JournalStore) throws(JournalError) -> Int64 {
         let limit = now.flatMap { now in
-            settings.keep?.inMilliseconds.map { now.milliseconds.subtractingReportingOverflow($0).partialValue }
+            (settings.keep?.wholeMilliseconds).map { now.milliseconds.subtractingReportingOverflow($0).partialValue }
         }
         guard try store.access({ db in try db.hasEventsToDrop(before: limit) }) else { return 0 }
         return try store.commit { db in try db.dropEvents(before: limit) }

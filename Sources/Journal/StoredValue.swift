@@ -60,18 +60,18 @@ struct CheckedTable: Sendable {
     /// The CRC-32 of the table's name and each value: a byte for its type, its length or itself as eight bytes, its bytes.
     func checksum(_ values: [StoredValue]) -> Int64 {
         var checksum = CRC32()
-        checksum.update(name.utf8)
+        checksum.update(Array(name.utf8))
         for value in values {
             switch value {
-            case .null: checksum.update(CollectionOfOne(0))
+            case .null: checksum.update(UInt8(0))
             case .integer(let number):
-                checksum.update(CollectionOfOne(1))
+                checksum.update(UInt8(1))
                 checksum.update(number)
             case .text(let bytes), .blob(let bytes):
                 if case .text = value {
-                    checksum.update(CollectionOfOne(2))
+                    checksum.update(UInt8(2))
                 } else {
-                    checksum.update(CollectionOfOne(3))
+                    checksum.update(UInt8(3))
                 }
                 checksum.update(Int64(bytes.count))
                 checksum.update(bytes)

@@ -5,18 +5,20 @@ import OBIS
 struct WriteBatch {
     let database: Database
     let stream: String
-    /// Position of the newest entry, those of this batch included.
-    private(set) var newest: Int64
+    /// Those of this batch included.
+    private(set) var end: QueueEnd
     private(set) var appended: Int64 = 0
+    /// What the queue grew by.
+    private(set) var entries: [JournalEntry] = []
     /// Number of the newest event of this batch; nil without one.
     private(set) var newestEvent: Int64?
     /// Whether a cursor is another one than before.
     private(set) var hasMovedCursor = false
 
-    init(_ database: Database, stream: String) throws {
+    init(_ database: Database, stream: String, end: QueueEnd) {
         self.database = database
         self.stream = stream
-        newest = try database.newestPosition()
+        self.end = end
     }
 
     // MARK: Entries
@@ -26,22 +28,21 @@ struct WriteBatch {
     /// What this throws of its own accord it throws before it has changed anything.
     mutating func append(_ draft: ReadingDraft) throws -> JournaledReading {
         for value in draft.values.values { try Self.requireSmall(value) }
-        let known = try meter(draft.meter)
-        let seq = try (known?.lastSeq ?? 0).successor()
+        let seq = try (end.meters[draft.meter]?.lastSeq ?? 0).successor()
         let payload = draft.encode(stream, seq)
         guard payload.count <= JournalLimits.payload else {
             throw JournalError(
                 .limit,
                 "A reading of \(draft.meter) has \(payload.count) bytes; the journal takes \(JournalLimits.payload).")
         }
-        let position = try newest.successor()
-        let id = try count(draft.meter, id: known?.id, seq: seq, position: position)
+        let position = try end.newest.successor()
+        let id = try count(draft.meter, seq: seq, position: position)
         let reading = JournaledReading(
             position: position, meter: draft.meter, seq: seq, capturedAt: draft.capturedAt, payload: payload)
         try database.insert(reading, meter: id)
         for (key, value) in draft.values { try set(value, forKey: key, meter: draft.meter) }
-        newest = position
         appended += 1
+        entries.append(.reading(reading))
         return reading
     }
 
@@ -62,28 +63,30 @@ struct WriteBatch {
     }
 
     mutating func record(_ draft: GapDraft) throws {
-        let known = try meter(draft.meter)
-        let position = try newest.successor()
-        let id = try count(draft.meter, id: known?.id, seq: known?.lastSeq ?? 0, position: position)
+        let position = try end.newest.successor()
+        let id = try count(draft.meter, seq: end.meters[draft.meter]?.lastSeq ?? 0, position: position)
+        let gap = JournalGap(
+            position: position, meter: draft.meter, fromSeq: nil, toSeq: nil, fromTime: draft.fromTime,
+            toTime: draft.toTime, count: draft.count, reason: draft.reason)
         try database.insert(
             SalvagedQueue.NumberedGap(
-                meter: id, fromTime: draft.fromTime.milliseconds, toTime: draft.toTime.milliseconds, count: draft.count,
-                reason: draft.reason.rawValue),
+                meter: id, fromTime: gap.fromTime.milliseconds, toTime: gap.toTime.milliseconds, count: gap.count,
+                reason: gap.reason.rawValue),
             at: position)
-        newest = position
+        entries.append(.gap(gap))
     }
 
-    private func meter(_ name: String) throws -> (id: Int64, lastSeq: Int64)? {
-        let statement = try database.cachedStatement(sql: "SELECT id, last_seq FROM meter WHERE name = ?")
-        guard let row = try Row.fetchOne(statement, arguments: [name]) else { return nil }
-        return (try row.integer(0), try row.integer(1))
-    }
-
-    private func count(_ meter: String, id: Int64?, seq: Int64, position: Int64) throws -> Int64 {
-        guard let id else {
-            return try database.insertMeter(name: meter, lastSeq: seq, lastPosition: position)
+    /// - Returns: the meter's id.
+    private mutating func count(_ meter: String, seq: Int64, position: Int64) throws -> Int64 {
+        let id: Int64
+        if let known = end.meters[meter] {
+            id = known.id
+            try database.updateMeter(id: id, name: meter, lastSeq: seq, lastPosition: position)
+        } else {
+            id = try database.insertMeter(name: meter, lastSeq: seq, lastPosition: position)
         }
-        try database.updateMeter(id: id, name: meter, lastSeq: seq, lastPosition: position)
+        end.meters[meter] = QueueEnd.Meter(id: id, lastSeq: seq)
+        end.newest = position
         return id
     }
 
@@ -116,7 +119,7 @@ struct WriteBatch {
             throw JournalError(.limit, "The outlet \(outlet) has \(cursor.apart.count) meters apart.")
         }
         let present = try database.cursor(of: outlet)
-        let wanted = OutletCursor(min(cursor.position, newest), apart: cursor.apart)
+        let wanted = OutletCursor(min(cursor.position, end.newest), apart: cursor.apart)
         guard let present else { return try set(outlet, wanted.position < 0 ? OutletCursor(0) : wanted) }
         guard wanted.position >= present.position, wanted != present else { return }
         try set(outlet, wanted)

@@ -36,7 +36,12 @@ public enum AnomalyPayload {
     /// Whether anything of one type is open on a meter.
     ///
     /// - Parameter open: the anomalies of that type that nobody ignores, of all phases.
-    public static func problem(_ open: [Anomaly]) -> [UInt8] {
+    public static func problem(_ open: [Anomaly]) -> [UInt8] { open.isEmpty ? noProblem : encoded(open) }
+
+    /// One text for all: each meter has twenty topics that hold just that.
+    private static let noProblem = encoded([])
+
+    private static func encoded(_ open: [Anomaly]) -> [UInt8] {
         let oldest = open.min { $0.startedAt < $1.startedAt }
         var json = JSONWriter(capacity: 160)
         json.object { json in

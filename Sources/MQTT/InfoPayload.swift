@@ -180,7 +180,7 @@ extension DaemonInfo.Meter {
             json.member("last_seq", lastSeq)
             json.member("last_reading", lastReading)
             json.member("rejected") { json in
-                for (code, count) in rejected.sorted(by: { $0.key < $1.key }) { json.member(code, count) }
+                for (code, count) in rejected.sorted(by: { $0.key < $1.key }) { json.member(named: code, count) }
             }
             json.member("noise_bytes", noiseBytes)
             json.member("link_error", linkError)
@@ -205,7 +205,7 @@ extension DaemonInfo.OpenAnomalies {
         json.member("count", count)
         json.member("worst", worst?.rawValue)
         json.member("severities") { json in
-            for severity in Anomaly.Severity.allCases { json.member(severity.rawValue, counts[severity] ?? 0) }
+            for severity in Anomaly.Severity.allCases { json.member(named: severity.rawValue, counts[severity] ?? 0) }
         }
         json.key("types")
         json.array { json in for type in types { json.string(type) } }

@@ -6,13 +6,12 @@ public enum ReadingPayload {
     public static let schema = 1
 
     /// A journaled reading: fixed for ever with its place in the stream.
-    public static func reading(_ reading: Reading, node: String, meter: String, stream: String, seq: Int64) -> [UInt8] {
-        var json = JSONWriter(capacity: 2048)
+    public static func reading(_ body: ReadingBody, node: String, meter: String, stream: String, seq: Int64) -> [UInt8]
+    {
+        var json = JSONWriter(capacity: body.json.count + 256)
         json.object { json in
-            head(node: node, meter: meter, &json)
-            json.member("stream", stream)
-            json.member("seq", seq)
-            body(reading, &json)
+            head(node: node, meter: meter, stream: stream, seq: seq, &json)
+            json.members(body.json)
         }
         return json.bytes
     }
@@ -20,26 +19,23 @@ public enum ReadingPayload {
     /// The merged state, with energies that go on when the meter is exchanged.
     ///
     /// - Parameters:
+    ///   - totals: those that the meter's medium has.
     ///   - registerTotals: of the counters that have no field.
     ///   - seq: of the newest reading in it; nil where that one could not be journaled.
     public static func state(
-        _ state: Reading, totals: NamedValues, registerTotals: [RegisterTotal] = [], node: String, meter: String,
-        stream: String?, seq: Int64?
+        _ body: ReadingBody, totals: NamedValues, of medium: Medium?, registerTotals: [RegisterTotal] = [],
+        node: String, meter: String, stream: String?, seq: Int64?
     ) -> [UInt8] {
-        var json = JSONWriter(capacity: 2048)
+        var json = JSONWriter(capacity: body.json.count + 512)
         json.object { json in
-            head(node: node, meter: meter, &json)
-            json.member("stream", stream)
-            json.member("seq", seq)
-            body(state, &json)
+            head(node: node, meter: meter, stream: stream, seq: seq, &json)
+            json.members(body.json)
             json.member("totals") { json in
-                for field in NamedField.totals(of: state.device.medium) {
-                    json.member(field.key, totals[field])
-                }
+                for field in NamedField.totals(of: medium) { json.member(field.name, totals[field]) }
             }
             json.member("register_totals") { json in
                 for total in registerTotals {
-                    json.member(total.key) { json in
+                    json.member(named: total.key) { json in
                         json.member("value", total.value)
                         json.member("unit", total.unit?.symbol)
                     }
@@ -49,13 +45,28 @@ public enum ReadingPayload {
         return json.bytes
     }
 
-    private static func head(node: String, meter: String, _ json: inout JSONWriter) {
+    private static func head(node: String, meter: String, stream: String?, seq: Int64?, _ json: inout JSONWriter) {
         json.member("schema", schema)
         json.member("node", node)
         json.member("meter", meter)
+        json.member("stream", stream)
+        json.member("seq", seq)
+    }
+}
+
+/// What `reading` and `state` have in common: everything that a reading says by itself, as JSON. It is written once for
+/// both.
+public struct ReadingBody: Sendable {
+    /// Members of an object, without its braces.
+    let json: [UInt8]
+
+    public init(_ reading: Reading) {
+        var json = JSONWriter(capacity: 2048)
+        Self.write(reading, &json)
+        self.json = json.bytes
     }
 
-    private static func body(_ reading: Reading, _ json: inout JSONWriter) {
+    private static func write(_ reading: Reading, _ json: inout JSONWriter) {
         json.member("source", reading.source.rawValue)
         json.member("epoch", reading.epoch)
         json.member("device") { json in
@@ -74,14 +85,14 @@ public enum ReadingPayload {
         }
         json.member("registers") { json in
             for (register, key) in zip(reading.registers, reading.registerKeys) {
-                json.member(key) { json in self.register(register, &json) }
+                json.member(named: key) { json in self.register(register, &json) }
             }
         }
     }
 
     private static func group(_ group: NamedField.Group, of values: NamedValues, _ json: inout JSONWriter) {
-        json.member(group.rawValue) { json in
-            for field in group.fields { json.member(field.key, values[field]) }
+        json.member(named: group.rawValue) { json in
+            for field in group.fields { json.member(field.name, values[field]) }
         }
     }
 

@@ -20,7 +20,9 @@ public enum SummaryPayload {
             json.member("readings", summary.readings)
             json.member("coverage", summary.coverage)
             json.member("qualities") { json in
-                for quality in Quality.allCases { json.member(quality.rawValue, summary.qualities[quality] ?? 0) }
+                for quality in Quality.allCases {
+                    json.member(named: quality.rawValue, summary.qualities[quality] ?? 0)
+                }
             }
             json.member("counters") { json in
                 json.member("from", summary.countersFrom)
@@ -28,7 +30,9 @@ public enum SummaryPayload {
             }
             figures(summary, &json)
             json.member("anomalies") { json in
-                for (type, count) in summary.anomalies.sorted(by: { $0.key < $1.key }) { json.member(type, count) }
+                for (type, count) in summary.anomalies.sorted(by: { $0.key < $1.key }) {
+                    json.member(named: type, count)
+                }
             }
         }
         return json.bytes
@@ -40,13 +44,13 @@ public enum SummaryPayload {
         for group in NamedField.Group.groups(of: summary.medium) {
             let rising = group.fields.filter(totals.contains)
             guard !rising.isEmpty else { continue }
-            json.member(group.rawValue) { json in
-                for field in rising { json.member(field.key, summary.rises[field]) }
+            json.member(named: group.rawValue) { json in
+                for field in rising { json.member(field.name, summary.rises[field]) }
             }
         }
         guard totals.contains(.activeImport) else { return }
         json.member("powers") { json in
-            json.member(NamedField.activePower.key) { json in distribution(summary.power, &json) }
+            json.member(NamedField.activePower.name) { json in distribution(summary.power, &json) }
         }
         json.member("voltage_band") { json in
             json.member("from", summary.voltageBand.lowerBound)
@@ -54,7 +58,7 @@ public enum SummaryPayload {
         }
         json.member("voltages") { json in
             for (field, voltage) in zip([NamedField.voltageL1, .voltageL2, .voltageL3], summary.voltages) {
-                json.member(field.key) { json in
+                json.member(field.name) { json in
                     distribution(voltage.distribution, &json)
                     json.member("inside", voltage.inside)
                 }

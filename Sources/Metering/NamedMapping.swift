@@ -26,34 +26,21 @@ public struct NamedMapping: Sendable, Hashable {
     }
 
     private func electricity(_ registers: [Register], _ isUsable: (Int) -> Bool) -> NamedValues {
-        var found: Found = [:]
-        let present = Set(
-            registers.compactMap { $0.obis.flatMap { $0.a == 1 && $0.f == 255 ? $0.mappedQuantity : nil } })
+        var found = ElectricQuantities()
         for (index, register) in registers.enumerated() {
-            guard let code = register.obis, code.a == 1, code.f == 255, let number = register.value.number,
-                isUsable(index), found[code.mappedQuantity] == nil
-            else { continue }
-            // A power factor has no unit; everything else without one is unknown.
-            let isPowerFactor = code.mappedQuantity == Self.powerFactor && register.isScaled
-            guard let unit = register.unit ?? (isPowerFactor ? .other("") : nil) else { continue }
-            found[code.mappedQuantity] = (number, unit)
+            guard let code = register.obis, code.a == 1, code.f == 255 else { continue }
+            found.note(code, register, isUsable: isUsable(index))
         }
         var values = NamedValues()
-        for field in Self.electricFields { values[field] = value(of: field, in: found, present) }
+        for field in Self.electricFields { values[field] = value(of: field, in: found) }
         return values
     }
 
     private static let electricFields = NamedField.Group.groups(of: .electricity).flatMap(\.fields)
-    private static let powerFactor = ObisCode.Quantity(c: 13, d: 7, e: 0)
 
-    private typealias Found = [ObisCode.Quantity: (number: FixedDecimal, unit: Unit)]
-
-    /// - Parameter present: what the meter delivers, usable or not.
-    private func value(
-        of field: NamedField, in found: Found, _ present: Set<ObisCode.Quantity>
-    ) -> FixedDecimal? {
+    private func value(of field: NamedField, in found: ElectricQuantities) -> FixedDecimal? {
         func direct(_ c: UInt8, _ d: UInt8, _ e: UInt8 = 0) -> FixedDecimal? {
-            guard let (number, unit) = found[ObisCode.Quantity(c: c, d: d, e: e)] else { return nil }
+            guard let (number, unit) = found[c, d, e] else { return nil }
             guard let wanted = field.unit else { return number }
             return unit.convert(number, to: wanted)
         }
@@ -62,7 +49,7 @@ public struct NamedMapping: Sendable, Hashable {
             guard let importing = direct(imported, 7) else { return nil }
             guard let exporting = direct(exported, 7) else {
                 // A meter without export has no such register. One whose export is unknown has no known net power.
-                return present.contains(ObisCode.Quantity(c: exported, d: 7, e: 0)) ? nil : importing
+                return found.isPresent(exported, 7, 0) ? nil : importing
             }
             return importing.subtracting(exporting)
         }
@@ -73,8 +60,8 @@ public struct NamedMapping: Sendable, Hashable {
         }
         /// The total, or all of its tariffs where those are known to be all.
         func energy(_ c: UInt8) -> FixedDecimal? {
-            if present.contains(ObisCode.Quantity(c: c, d: 8, e: 0)) || !sumsTariffs { return direct(c, 8) }
-            guard !present.contains(where: { $0.c == c && $0.d == 8 && $0.e > 2 }) else { return nil }
+            if found.isPresent(c, 8, 0) || !sumsTariffs { return direct(c, 8) }
+            guard !found.hasFurtherTariffs(c) else { return nil }
             return sum(direct(c, 8, 1), direct(c, 8, 2))
         }
         return switch field {
@@ -101,6 +88,60 @@ public struct NamedMapping: Sendable, Hashable {
             nil
         }
     }
+}
+
+/// What an electricity meter's telegram says of the quantities that the mapping asks for, each in a place of its own.
+private struct ElectricQuantities {
+    private var values: [(number: FixedDecimal, unit: Unit)?]
+    /// A bit for each place: what the meter delivers, usable or not.
+    private var present: UInt64 = 0
+    /// A bit for each value group C: tariffs beyond the second.
+    private var furtherTariffs: UInt16 = 0
+
+    init() { values = Array(repeating: nil, count: Self.places) }
+
+    /// Energies by tariff, then instantaneous values by quantity.
+    private static let places = 41
+
+    /// The place of a quantity; nil for one that nobody asks for. Some makers write 255 where the standard has tariff 0.
+    private static func place(_ c: UInt8, _ d: UInt8, _ e: UInt8) -> Int? {
+        switch (c, d, e == 255 ? 0 : e) {
+        case (1...8, 8, let tariff) where tariff <= 2: Int(c - 1) * 3 + Int(tariff)
+        case (1...4, 7, 0): 23 + Int(c)
+        case (9, 7, 0): 28
+        case (16, 7, 0): 29
+        case (31, 7, 0), (51, 7, 0), (71, 7, 0), (91, 7, 0): 30 + Int(c - 31) / 20
+        case (32, 7, 0), (52, 7, 0), (72, 7, 0): 34 + Int(c - 32) / 20
+        case (powerFactor, 7, 0): 37
+        case (14, 7, 0): 38
+        case (11...12, 7, 124): 28 + Int(c)
+        default: nil
+        }
+    }
+
+    private static let powerFactor: UInt8 = 13
+
+    /// The first usable register of a quantity counts.
+    mutating func note(_ code: ObisCode, _ register: Register, isUsable: Bool) {
+        if code.d == 8, (3..<255).contains(code.e), code.c < 16 { furtherTariffs |= 1 << UInt16(code.c) }
+        guard let place = Self.place(code.c, code.d, code.e) else { return }
+        present |= 1 << UInt64(place)
+        guard let number = register.value.number, isUsable, values[place] == nil else { return }
+        // A power factor has no unit; everything else without one is unknown.
+        let isPowerFactor = code.c == Self.powerFactor && register.isScaled
+        guard let unit = register.unit ?? (isPowerFactor ? .other("") : nil) else { return }
+        values[place] = (number, unit)
+    }
+
+    subscript(c: UInt8, d: UInt8, e: UInt8) -> (number: FixedDecimal, unit: Unit)? {
+        Self.place(c, d, e).flatMap { values[$0] }
+    }
+
+    func isPresent(_ c: UInt8, _ d: UInt8, _ e: UInt8) -> Bool {
+        Self.place(c, d, e).map { present & 1 << UInt64($0) != 0 } ?? false
+    }
+
+    func hasFurtherTariffs(_ c: UInt8) -> Bool { furtherTariffs & 1 << UInt16(c) != 0 }
 }
 
 /// Gas, water and heat: the meter's own codes (IEC 62056-6-1, A = 6 to 9), and those of a device behind an
@@ -142,9 +183,4 @@ extension Register {
     fileprivate var isScaled: Bool {
         wireValue == nil || value.number?.exponent != wireValue?.number?.exponent
     }
-}
-
-extension ObisCode {
-    /// Some makers write 255 where the standard has tariff 0.
-    fileprivate var mappedQuantity: Quantity { Quantity(c: c, d: d, e: e == 255 ? 0 : e) }
 }

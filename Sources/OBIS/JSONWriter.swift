@@ -28,30 +28,67 @@ public struct JSONWriter: Sendable {
         close(UInt8(ascii: "]"))
     }
 
-    /// Writes `"name":`; a value must follow.
-    public mutating func key(_ name: String) {
+    /// Writes `"name":`; a value must follow. The name has nothing to escape.
+    public mutating func key(_ name: StaticString) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        put(name)
+        put("\":")
+        needsComma = false
+    }
+
+    /// The same for a name that is not known before.
+    public mutating func key(named name: String) {
         string(name)
         bytes.append(UInt8(ascii: ":"))
         needsComma = false
     }
 
+    /// Writes the members of an object that were written elsewhere, without its braces.
+    public mutating func members(_ json: [UInt8]) {
+        guard !json.isEmpty else { return }
+        separate()
+        bytes += json
+    }
+
     // MARK: Values
 
-    public mutating func null() { literal("null") }
+    public mutating func null() {
+        separate()
+        put("null")
+    }
 
-    public mutating func bool(_ value: Bool) { literal(value ? "true" : "false") }
+    public mutating func bool(_ value: Bool) {
+        separate()
+        put(value ? "true" : "false")
+    }
 
     public mutating func number(_ value: FixedDecimal) {
         separate()
         value.write(to: &bytes)
     }
 
-    public mutating func number(_ value: some BinaryInteger) { literal("\(value)") }
+    /// A number as text, for readers that would make a binary number of it.
+    public mutating func digits(_ value: FixedDecimal) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        value.write(to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    public mutating func number(_ value: some BinaryInteger) {
+        guard let short = Int64(exactly: value) else {
+            separate()
+            bytes.append(contentsOf: "\(value)".utf8)
+            return
+        }
+        number(FixedDecimal(short))
+    }
 
     public mutating func string(_ value: String) {
         separate()
         bytes.append(UInt8(ascii: "\""))
-        for byte in value.utf8 { appendEscaped(byte) }
+        appendEscaped(value)
         bytes.append(UInt8(ascii: "\""))
     }
 
@@ -64,33 +101,55 @@ public struct JSONWriter: Sendable {
 
     // MARK: Members
 
-    public mutating func member(_ name: String, _ value: String?) {
+    public mutating func member(_ name: StaticString, _ value: String?) {
         key(name)
         if let value { string(value) } else { null() }
     }
 
-    public mutating func member(_ name: String, _ value: FixedDecimal?) {
+    public mutating func member(_ name: StaticString, _ value: FixedDecimal?) {
         key(name)
         if let value { number(value) } else { null() }
     }
 
-    public mutating func member(_ name: String, _ value: (some BinaryInteger)?) {
+    public mutating func member(_ name: StaticString, _ value: (some BinaryInteger)?) {
         key(name)
         if let value { number(value) } else { null() }
     }
 
-    public mutating func member(_ name: String, _ value: Bool) {
+    public mutating func member(_ name: StaticString, _ value: Bool) {
         key(name)
         bool(value)
     }
 
-    public mutating func member(_ name: String, _ value: Timestamp?) {
+    public mutating func member(_ name: StaticString, _ value: Timestamp?) {
         key(name)
         if let value { timestamp(value) } else { null() }
     }
 
-    public mutating func member(_ name: String, _ body: (inout JSONWriter) throws -> Void) rethrows {
+    public mutating func member(_ name: StaticString, _ body: (inout JSONWriter) throws -> Void) rethrows {
         key(name)
+        try object(body)
+    }
+
+    // Names that are not known before.
+
+    public mutating func member(named name: String, _ value: String?) {
+        key(named: name)
+        if let value { string(value) } else { null() }
+    }
+
+    public mutating func member(named name: String, _ value: FixedDecimal?) {
+        key(named: name)
+        if let value { number(value) } else { null() }
+    }
+
+    public mutating func member(named name: String, _ value: (some BinaryInteger)?) {
+        key(named: name)
+        if let value { number(value) } else { null() }
+    }
+
+    public mutating func member(named name: String, _ body: (inout JSONWriter) throws -> Void) rethrows {
+        key(named: name)
         try object(body)
     }
 
@@ -118,12 +177,29 @@ public struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    private mutating func literal(_ text: String) {
-        separate()
-        bytes.append(contentsOf: text.utf8)
+    private mutating func put(_ text: StaticString) {
+        // The text is part of the program, and the array copies it.
+        text.withUTF8Buffer { utf8 in unsafe bytes.append(contentsOf: utf8) }
+    }
+
+    /// Almost no text has anything to escape: it is taken over as a whole.
+    private mutating func appendEscaped(_ text: String) {
+        var text = text
+        // The view ends with the call, which copies it.
+        text.withUTF8 { utf8 in
+            if unsafe utf8.contains(where: Self.isEscaped) {
+                for unsafebyte in unsafe utf8 { appendEscaped(byte) }
+            } else {
+                unsafe bytes.append(contentsOf: utf8)
+            }
+        }
     }
 
     /// RFC 8259, 7: quotation mark, reverse solidus and control characters.
+    private static func isEscaped(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
+    }
+
     private mutating func appendEscaped(_ byte: UInt8) {
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"):

@@ -27,9 +27,31 @@ public enum NamedField: UInt8, Sendable, Hashable, CaseIterable {
         private static let thermal: [Group] = [.volumes, .heat, .flows, .temperatures]
 
         /// The fields in the order in which they are written.
-        public var fields: [NamedField] { Self.fields[self] ?? [] }
+        public var fields: [NamedField] {
+            switch self {
+            case .energies: Self.energyFields
+            case .powers: Self.powerFields
+            case .voltages: Self.voltageFields
+            case .currents: Self.currentFields
+            case .grid: Self.gridFields
+            case .volumes: Self.volumeFields
+            case .heat: Self.heatFields
+            case .flows: Self.flowFields
+            case .temperatures: Self.temperatureFields
+            }
+        }
 
-        private static let fields = Dictionary(grouping: NamedField.allCases, by: \.group)
+        private static let energyFields = of(.energies)
+        private static let powerFields = of(.powers)
+        private static let voltageFields = of(.voltages)
+        private static let currentFields = of(.currents)
+        private static let gridFields = of(.grid)
+        private static let volumeFields = of(.volumes)
+        private static let heatFields = of(.heat)
+        private static let flowFields = of(.flows)
+        private static let temperatureFields = of(.temperatures)
+
+        private static func of(_ group: Group) -> [NamedField] { NamedField.allCases.filter { $0.group == group } }
     }
 
     /// The counters that only ever rise, and go on when a meter is exchanged.
@@ -55,7 +77,10 @@ public enum NamedField: UInt8, Sendable, Hashable, CaseIterable {
     }
 
     /// The key inside the group.
-    public var key: String {
+    public var key: String { name.description }
+
+    /// The key inside the group, as a part of the program.
+    public var name: StaticString {
         switch self {
         case .activeImport: "active_import"
         case .activeExport: "active_export"

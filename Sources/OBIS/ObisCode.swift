@@ -163,7 +163,19 @@ extension ObisCode {
 extension ObisCode: CustomStringConvertible {
     /// The full spelling, `1-0:1.8.0*255`.
     public var description: String {
-        "\(a)-\(b):\(c).\(d).\(e)*\(f)"
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(24)
+        write(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Appends the same to a text that is being built.
+    public func write(to bytes: inout [UInt8]) {
+        for (group, separator) in [(a, "-"), (b, ":"), (c, "."), (d, "."), (e, "*")] as [(UInt8, Unicode.Scalar)] {
+            bytes.appendDigits(Int64(group), width: 1)
+            bytes.append(UInt8(ascii: separator))
+        }
+        bytes.appendDigits(Int64(f), width: 1)
     }
 }
 

@@ -66,3 +66,8 @@ public struct QualityIssue: Hashable, Sendable {
         self.text = text
     }
 }
+
+extension [QualityIssue] {
+    /// The keys of the registers that cannot be used; nil among them means the whole reading.
+    public var unusable: Set<String?> { Set<String?>(lazy.filter { $0.level == .error }.map(\.register)) }
+}

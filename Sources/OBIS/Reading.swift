@@ -19,13 +19,16 @@ public struct Reading: Hashable, Sendable {
     public var isClockSynchronized: Bool
     public var meterTime: MeterTime?
     public var values: NamedValues
-    public var registers: [Register]
+    public var registers: [Register] { didSet { registerKeys = RegisterNames.keys(of: registers) } }
+    /// The unique keys of `registers` in JSON, see `RegisterNames`.
+    public private(set) var registerKeys: [String]
     public var issues: [QualityIssue]
 
+    /// - Parameter registerKeys: those of the registers, where they are known.
     public init(
         source: Source = .live, epoch: Int = 1, device: MeterIdentity, time: Timestamp, capturedAt: Timestamp,
         isClockSynchronized: Bool, meterTime: MeterTime? = nil, values: NamedValues = NamedValues(),
-        registers: [Register] = [], issues: [QualityIssue] = []
+        registers: [Register] = [], registerKeys: [String]? = nil, issues: [QualityIssue] = []
     ) {
         self.source = source
         self.epoch = epoch
@@ -36,31 +39,20 @@ public struct Reading: Hashable, Sendable {
         self.meterTime = meterTime
         self.values = values
         self.registers = registers
+        self.registerKeys = registerKeys ?? RegisterNames.keys(of: registers)
         self.issues = issues
+    }
+
+    /// The same with the values of several readings in place of its own.
+    public func merged(_ registers: [Register], _ keys: [String], _ values: NamedValues) -> Reading {
+        Reading(
+            source: source, epoch: epoch, device: device, time: time, capturedAt: capturedAt,
+            isClockSynchronized: isClockSynchronized, meterTime: meterTime, values: values, registers: registers,
+            registerKeys: keys, issues: issues)
     }
 
     /// The worst quality of its values.
     public var quality: Quality {
         issues.map(\.level).max() ?? .good
-    }
-
-    /// The unique keys of `registers` in JSON: the OBIS code, else the name on the wire or the position,
-    /// with `#2`, `#3`… where one is repeated.
-    public var registerKeys: [String] {
-        var seen: [String: Int] = [:]
-        var used: Set<String> = []
-        return registers.map { register in
-            let name =
-                register.obis?.description ?? register.printedCode ?? register.index.map { "index:\($0)" } ?? "value"
-            var count = seen[name, default: 0] + 1
-            var key = count > 1 ? "\(name)#\(count)" : name
-            // A meter may print a name that looks like a repetition.
-            while !used.insert(key).inserted {
-                count += 1
-                key = "\(name)#\(count)"
-            }
-            seen[name] = count
-            return key
-        }
     }
 }

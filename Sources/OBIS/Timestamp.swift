@@ -118,6 +118,11 @@ extension Int64 {
 extension [UInt8] {
     /// Appends a number that is not negative with leading zeros.
     mutating func appendDigits(_ number: Int64, width: Int) {
+        if number < 100, width <= 2 {
+            let (tens, ones) = UInt8(truncatingIfNeeded: number).quotientAndRemainder(dividingBy: 10)
+            if tens > 0 || width == 2 { append(UInt8(ascii: "0") + tens) }
+            return append(UInt8(ascii: "0") + ones)
+        }
         let start = count
         var rest = number.magnitude
         repeat {

@@ -32,8 +32,9 @@ public final class RecentTraffic: LineRecording {
 
     fileprivate func append(_ entry: TrafficTail.Entry, to line: String) {
         lines.withLock { lines in
-            let share = Self.share(lines.count + (lines[line] == nil ? 1 : 0))
-            if lines[line] == nil {
+            let isNew = lines[line] == nil
+            let share = Self.share(lines.count + (isNew ? 1 : 0))
+            if isNew, share < Self.share(lines.count) {
                 // The share of each is smaller from now on, also of those that are silent.
                 for name in lines.keys { lines[name]?.forget(beyond: share) }
             }
@@ -41,7 +42,11 @@ public final class RecentTraffic: LineRecording {
         }
     }
 
-    private static func share(_ lines: Int) -> Int { min(lineLimit, limit / max(1, lines)) }
+    /// It halves with each doubling: each new line would have to look at all others else.
+    private static func share(_ lines: Int) -> Int {
+        let doubled = lines > 1 ? 1 << (Int.bitWidth - (lines - 1).leadingZeroBitCount) : 1
+        return min(lineLimit, limit / doubled)
+    }
 }
 
 private struct TailRecorder: LineRecorder {

@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 import Workloads
 
@@ -6,26 +7,38 @@ import Workloads
 //     Costs run NAME COUNT
 //     Costs time [SECONDS [NAME]]
 
-let arguments = CommandLine.arguments.dropFirst()
-func workload(_ name: String?) -> Workload? { Workload.all.first { $0.name == name } }
-
-switch arguments.first {
-case "list": for workload in Workload.all { print(workload.name) }
-case "run":
-    guard let workload = workload(arguments.dropFirst().first), let count = arguments.last.flatMap({ Int($0) }) else {
-        fatalError("Costs run NAME COUNT")
+let arguments = Array(CommandLine.arguments.dropFirst())
+switch (arguments.first, arguments.count) {
+case ("list", 1): for workload in Workload.all { print(workload.name) }
+case ("run", 3):
+    guard let workload = Workload.all.first(where: { $0.name == arguments[1] }), let count = Int(arguments[2]) else {
+        exit(64)
     }
-    print(try await workload.prepare()(count))
-case "time":
-    let seconds = arguments.dropFirst().first.flatMap { Int($0) } ?? 1
-    let chosen = arguments.dropFirst(2).first
-    for workload in Workload.all where chosen.map(workload.name.contains) ?? true {
-        try await time(workload, for: .seconds(seconds))
+    wait { print(try await workload.prepare()(count)) }
+case ("time", 1...3):
+    let seconds = arguments.count > 1 ? Double(arguments[1]) ?? 1 : 1
+    for workload in Workload.all where arguments.count < 3 || workload.name.contains(arguments[2]) {
+        wait { try await time(workload, for: .seconds(seconds)) }
     }
-default: fatalError("Costs list | run NAME COUNT | time [SECONDS [NAME]]")
+default: exit(64)
 }
 
-func time(_ workload: Workload, for limit: Duration) async throws {
+/// The main thread waits: tools that count follow it, and it must not end before the others.
+func wait(_ body: @escaping @Sendable () async throws -> Void) {
+    let done = DispatchSemaphore(value: 0)
+    Task {
+        do {
+            try await body()
+        } catch {
+            print("\(error)")
+            exit(1)
+        }
+        done.signal()
+    }
+    done.wait()
+}
+
+@Sendable func time(_ workload: Workload, for limit: Duration) async throws {
     let work = try await workload.prepare()
     let clock = ContinuousClock()
     let start = clock.now

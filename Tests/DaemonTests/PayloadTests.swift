@@ -38,7 +38,8 @@ struct PayloadTests {
 
     @Test("a reading is the text of the contract, keys in order, every digit, null for unknown")
     func goldenReading() {
-        let payload = ReadingPayload.reading(Self.reading(), node: "cellar", meter: "main", stream: "7f3a", seq: 4711)
+        let payload = ReadingPayload.reading(
+            ReadingBody(Self.reading()), node: "cellar", meter: "main", stream: "7f3a", seq: 4711)
         #expect(
             text(payload) == """
                 {"schema":1,"node":"cellar","meter":"main","stream":"7f3a","seq":4711,"source":"live","epoch":1,\
@@ -61,7 +62,7 @@ struct PayloadTests {
             source: .replay, epoch: 2, device: MeterIdentity(), time: Self.captured, capturedAt: Self.captured,
             isClockSynchronized: false)
         #expect(
-            text(ReadingPayload.reading(reading, node: "n", meter: "m", stream: "s", seq: 1)) == """
+            text(ReadingPayload.reading(ReadingBody(reading), node: "n", meter: "m", stream: "s", seq: 1)) == """
                 {"schema":1,"node":"n","meter":"m","stream":"s","seq":1,"source":"replay","epoch":2,\
                 "device":{"id":null,"manufacturer":null},\
                 "time":"2026-01-15T11:34:56.120Z","captured_at":"2026-01-15T11:34:56.120Z","clock":"unsynced",\
@@ -92,7 +93,7 @@ struct PayloadTests {
             Register(obis: nil, printedCode: "3:171.0", value: .number(0)),
             Register(obis: nil, value: .number(7), index: 4),
         ]
-        let payload = text(ReadingPayload.reading(reading, node: "n", meter: "m", stream: "s", seq: 1))
+        let payload = text(ReadingPayload.reading(ReadingBody(reading), node: "n", meter: "m", stream: "s", seq: 1))
         let registers = payload.range(of: "\"registers\":").map { payload[$0.upperBound...] } ?? ""
         #expect(
             registers == """
@@ -116,7 +117,7 @@ struct PayloadTests {
             QualityIssue(register: nil, level: .warning, code: .clockDoubtful, text: "the clock"),
             QualityIssue(register: "1-0:32.7.0*255", level: .error, code: .implausible, text: "too much"),
         ]
-        let payload = text(ReadingPayload.reading(reading, node: "n", meter: "m", stream: "s", seq: 1))
+        let payload = text(ReadingPayload.reading(ReadingBody(reading), node: "n", meter: "m", stream: "s", seq: 1))
         #expect(
             payload.contains(
                 """
@@ -130,9 +131,12 @@ struct PayloadTests {
     func state() {
         let reading = Self.reading()
         let state = text(
-            ReadingPayload.state(reading, totals: reading.values, node: "cellar", meter: "main", stream: "7f3a", seq: 9)
+            ReadingPayload.state(
+                ReadingBody(reading), totals: reading.values, of: .electricity, node: "cellar", meter: "main",
+                stream: "7f3a", seq: 9)
         )
-        let fixed = text(ReadingPayload.reading(reading, node: "cellar", meter: "main", stream: "7f3a", seq: 9))
+        let fixed = text(
+            ReadingPayload.reading(ReadingBody(reading), node: "cellar", meter: "main", stream: "7f3a", seq: 9))
         #expect(
             state == fixed.dropLast() + """
                 ,"totals":{"active_import":1234.567,"active_export":89.012,"reactive_import":null,\
@@ -143,7 +147,8 @@ struct PayloadTests {
             RegisterTotal(key: "1-1:1.8.2*255", value: nil, unit: nil),
         ]
         let shown = ReadingPayload.state(
-            reading, totals: reading.values, registerTotals: tariffs, node: "cellar", meter: "main", stream: "7f3a",
+            ReadingBody(reading), totals: reading.values, of: .electricity, registerTotals: tariffs, node: "cellar",
+            meter: "main", stream: "7f3a",
             seq: 9)
         #expect(
             text(shown).hasSuffix(
@@ -152,7 +157,8 @@ struct PayloadTests {
                 "1-1:1.8.2*255":{"value":null,"unit":null}}}
                 """))
         let unjournaled = ReadingPayload.state(
-            reading, totals: NamedValues(), node: "cellar", meter: "main", stream: "7f3a", seq: nil)
+            ReadingBody(reading), totals: NamedValues(), of: .electricity, node: "cellar", meter: "main",
+            stream: "7f3a", seq: nil)
         #expect(text(unjournaled).contains("\"seq\":null,"))
     }
 

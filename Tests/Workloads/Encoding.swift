@@ -11,7 +11,9 @@ extension Workload {
                 var bytes = 0
                 for seq in 0..<Int64(count) {
                     bytes +=
-                        ReadingPayload.reading(reading, node: "home", meter: "main", stream: stream, seq: seq).count
+                        ReadingPayload.reading(
+                            ReadingBody(reading), node: "home", meter: "main", stream: stream, seq: seq
+                        ).count
                 }
                 return bytes
             }
@@ -24,7 +26,8 @@ extension Workload {
                 for seq in 0..<Int64(count) {
                     bytes +=
                         ReadingPayload.state(
-                            reading, totals: reading.values, node: "home", meter: "main", stream: stream, seq: seq
+                            ReadingBody(reading), totals: reading.values, of: nil, node: "home", meter: "main",
+                            stream: stream, seq: seq
                         ).count
                 }
                 return bytes

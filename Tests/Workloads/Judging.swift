@@ -52,6 +52,7 @@ struct JudgedMeter {
     private var telegram: Telegram
     private var validator = Validator()
     private let mapping = NamedMapping()
+    private var names = RegisterNames()
     private var readings: Int64 = 0
 
     init(telegram: Telegram) { self.telegram = telegram }
@@ -74,7 +75,7 @@ struct JudgedMeter {
         let arrival = Arrival(monotonic: .seconds(readings * 10), wall: time)
         var reading = Reading(
             device: telegram.meter, time: time, capturedAt: time, isClockSynchronized: true,
-            registers: telegram.registers)
+            registers: telegram.registers, registerKeys: names.keys(of: telegram.registers))
         let keys = reading.registerKeys
         reading.issues = validator.issues(of: telegram, keys: keys, at: arrival)
         reading.values = mapping.values(of: telegram.registers, medium: telegram.meter.medium)

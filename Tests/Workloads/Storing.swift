@@ -67,7 +67,7 @@ private final class StoredReadings: Sendable {
         let reading = reading
         let drafts = (0..<count).map { _ in
             ReadingDraft(meter: "main", capturedAt: reading.capturedAt) { stream, seq in
-                ReadingPayload.reading(reading, node: "home", meter: "main", stream: stream, seq: seq)
+                ReadingPayload.reading(ReadingBody(reading), node: "home", meter: "main", stream: stream, seq: seq)
             }
         }
         _ = try await journal.append(drafts)

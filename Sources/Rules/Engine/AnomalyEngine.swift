@@ -148,7 +148,7 @@ public struct AnomalyEngine: Sendable {
             writer.member("background") { background.store(&$0) }
             writer.member("rules") { writer in
                 for (rule, description) in zip(rules, tracks.descriptions) {
-                    writer.member(description.type) { rule.store(&$0) }
+                    writer.member(named: description.type) { rule.store(&$0) }
                 }
             }
         }

@@ -121,7 +121,7 @@ struct MeterError: Rule {
 
     func store(_ writer: inout JSONWriter) {
         writer.member("counts") { writer in
-            for (kind, count) in counts.sorted(by: { $0.key < $1.key }) { writer.member("\(kind)", count) }
+            for (kind, count) in counts.sorted(by: { $0.key < $1.key }) { writer.member(named: "\(kind)", count) }
         }
     }
 

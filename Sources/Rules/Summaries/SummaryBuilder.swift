@@ -165,12 +165,3 @@ extension Reading {
         !issues.contains { $0.register == nil && $0.level == .error }
     }
 }
-
-extension Duration {
-    /// Whole ones.
-    var milliseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-        return overflow ? (seconds < 0 ? .min : .max) : product &+ attoseconds / 1_000_000_000_000_000
-    }
-}

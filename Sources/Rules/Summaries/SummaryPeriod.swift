@@ -50,7 +50,7 @@ struct SummaryPeriod: Hashable, Sendable {
 
     /// There was data for so long.
     mutating func cover(_ span: Duration) {
-        covered &+= span.milliseconds
+        covered &+= span.wholeMilliseconds
     }
 
     /// A value held for so long.
@@ -59,7 +59,7 @@ struct SummaryPeriod: Hashable, Sendable {
     ) {
         update(field) { statistic, scale in
             let isInside = scale == .voltage && band.contains(value)
-            statistic.add(value, for: span.milliseconds, scale, isInside: isInside)
+            statistic.add(value, for: span.wholeMilliseconds, scale, isInside: isInside)
         }
     }
 

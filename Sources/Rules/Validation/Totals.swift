@@ -83,18 +83,18 @@ public struct Totals: Sendable, Hashable {
     private static func counters(
         in registers: [Register]
     ) -> [(index: Int, code: ObisCode, value: FixedDecimal, unit: Unit)] {
-        var known: Set<ObisCode> = []
-        var fields: Set<ObisCode.Quantity> = []
-        var found: [(Int, ObisCode, FixedDecimal, Unit)] = []
+        var fields: [ObisCode.Quantity] = []
+        var found: [(index: Int, code: ObisCode, value: FixedDecimal, unit: Unit)] = []
         for (index, register) in registers.enumerated() {
             guard let code = register.obis, code.a <= 1, code.isRisingCounter, let number = register.value.number,
                 let (value, unit) = register.totalValue(number)
             else { continue }
             // The first total of each direction is a field.
-            if code.a == 1, code.c <= 4, code.e == 0 || code.e == 255, fields.insert(code.quantity).inserted {
-                continue
+            if code.a == 1, code.c <= 4, code.e == 0 || code.e == 255, !fields.contains(code.quantity) {
+                fields.append(code.quantity)
+            } else if !found.contains(where: { $0.code == code }) {
+                found.append((index, code, value, unit))
             }
-            if known.insert(code).inserted { found.append((index, code, value, unit)) }
         }
         return found
     }
@@ -116,9 +116,16 @@ public struct Totals: Sendable, Hashable {
 extension Register {
     /// In the unit in which its total is kept; nil where the unit is unknown.
     fileprivate func totalValue(_ number: FixedDecimal) -> (number: FixedDecimal, unit: Unit)? {
-        let units: [Unit] = [.kilowattHour, .kilovarHour, .kilovoltAmpereHour, .cubicMetre, .gigajoule]
-        return units.lazy.compactMap { kept in self.unit?.convert(number, to: kept).map { ($0, kept) } }.first
+        guard let unit else { return nil }
+        for kept in Self.totalUnits {
+            if let total = unit.convert(number, to: kept) { return (total, kept) }
+        }
+        return nil
     }
+
+    private static let totalUnits: [Unit] = [
+        .kilowattHour, .kilovarHour, .kilovoltAmpereHour, .cubicMetre, .gigajoule,
+    ]
 }
 
 extension Totals.Entry {

@@ -97,7 +97,7 @@ public struct Validator: Sendable {
         }
         state.totals.observe(reading.values, rollOvers: rollOvers)
         let keys = reading.registerKeys
-        let unusable = Set(reading.issues.filter { $0.level == .error }.map(\.register))
+        let unusable = reading.issues.unusable
         state.totals.observe(reading.registers, rollOvers: rollOvers) { !unusable.contains(keys[$0]) }
     }
 
@@ -204,7 +204,8 @@ public struct Validator: Sendable {
         let last = state.counters[code]?.value ?? number
         let verdict = counters.judge(
             number, code, isElectric: unit?.isElectricCounterBase ?? false, at: arrival, &state.counters)
-        let course = "from \(last) to \(number)\(unit.map { " \($0.symbol)" } ?? "")"
+        /// Only where it is told of.
+        var course: String { "from \(last) to \(number)\(unit.map { " \($0.symbol)" } ?? "")" }
         switch verdict {
         case .good: return nil
         case .rolledOver(let capacity):
