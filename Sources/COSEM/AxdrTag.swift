@@ -55,10 +55,10 @@ public enum AxdrTag: UInt8, Sendable, Hashable, CaseIterable {
         }
     }
 
-    var isContainer: Bool { self == .array || self == .structure }
+    @inline(__always) var isContainer: Bool { self == .array || self == .structure }
 
     /// The content length of a type that always has the same, in bytes; nil for the others.
-    var fixedLength: Int? {
+    @inline(__always) var fixedLength: Int? {
         switch self {
         case .null, .dontCare: 0
         case .boolean, .bcd, .int8, .uint8, .enumeration: 1

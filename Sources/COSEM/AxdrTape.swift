@@ -27,20 +27,35 @@ struct AxdrTape {
 
     /// Parses one value from where the reader stands.
     ///
-    /// - Parameter limit: how many elements there may be.
+    /// - Parameters:
+    ///   - limit: how many elements there may be.
+    ///   - depth: in how many containers the value stands.
     /// - Throws: `truncated`, `malformed` for an unknown type, `limit` for depth and number of elements.
-    init(_ reader: inout WireReader, limit: Int = Limits.axdrElements) throws(WireError) {
+    init(_ reader: inout WireReader, limit: Int = Limits.axdrElements, depth: Int = 0) throws(WireError) {
         self.limit = limit
         items.reserveCapacity(min(Limits.axdrElements, 16 + reader.remaining / 4))
-        try value(&reader, depth: 0)
+        try value(&reader, depth: depth)
     }
 
     // MARK: Tagged values
 
     private mutating func value(_ reader: inout WireReader, depth: Int) throws(WireError) {
         let tag = try Self.tag(&reader)
-        if tag == .compactArray { return try compactArray(&reader, depth: depth) }
-        guard tag.isContainer else { return try scalar(tag, &reader) }
+        if let length = tag.fixedLength {
+            try append(tag, count: length, at: reader.offset)
+            try reader.skip(length)
+        } else if tag.isContainer {
+            try container(tag, &reader, depth: depth)
+        } else if tag == .compactArray {
+            try compactArray(&reader, depth: depth)
+        } else {
+            try string(tag, &reader)
+        }
+    }
+
+    private mutating func container(
+        _ tag: AxdrTag, _ reader: inout WireReader, depth: Int
+    ) throws(WireError) {
         try checkDepth(depth, at: reader.offset)
         let start = reader.offset
         let count = try reader.axdrLength()
@@ -54,17 +69,17 @@ struct AxdrTape {
         items[index].next = items.count
     }
 
-    private mutating func scalar(_ tag: AxdrTag, _ reader: inout WireReader) throws(WireError) {
-        let count: Int
-        let bytes: Int
-        if let length = tag.fixedLength {
-            (count, bytes) = (length, length)
-        } else {
-            count = try reader.axdrLength()
-            bytes = tag == .bitString ? count / 8 + (count % 8 == 0 ? 0 : 1) : count
-        }
+    /// A scalar that says how long it is: in bits or in bytes.
+    private mutating func string(_ tag: AxdrTag, _ reader: inout WireReader) throws(WireError) {
+        let count = try reader.axdrLength()
         try append(tag, count: count, at: reader.offset)
-        try reader.skip(bytes)
+        try reader.skip(tag == .bitString ? count / 8 + (count % 8 == 0 ? 0 : 1) : count)
+    }
+
+    private mutating func scalar(_ tag: AxdrTag, _ reader: inout WireReader) throws(WireError) {
+        guard let length = tag.fixedLength else { return try string(tag, &reader) }
+        try append(tag, count: length, at: reader.offset)
+        try reader.skip(length)
     }
 
     // MARK: Compact arrays
@@ -142,13 +157,18 @@ struct AxdrTape {
 
     // MARK: Bounds
 
+    @inline(__always)
     private static func tag(_ reader: inout WireReader) throws(WireError) -> AxdrTag {
-        let offset = reader.offset
-        let byte = try reader.uint8()
-        guard let tag = AxdrTag(rawValue: byte) else {
-            throw WireError(.malformed, "no data type has the tag \(byte)", offset: offset)
-        }
+        guard let byte = reader.peek(), let tag = AxdrTag(rawValue: byte) else { throw noTag(at: reader) }
+        try reader.skip(1)
         return tag
+    }
+
+    private static func noTag(at reader: borrowing WireReader) -> WireError {
+        guard let byte = reader.peek() else {
+            return WireError(.truncated, "needs 1 bytes, 0 are left", offset: reader.offset)
+        }
+        return WireError(.malformed, "no data type has the tag \(byte)", offset: reader.offset)
     }
 
     private func checkDepth(_ depth: Int, at offset: Int) throws(WireError) {
@@ -162,20 +182,29 @@ struct AxdrTape {
         return items.count - 1
     }
 
+    @inline(__always)
     private mutating func append(_ tag: AxdrTag, count: Int, at offset: Int) throws(WireError) {
-        guard items.count < limit else {
-            throw WireError(.limit, "data of more than \(limit) elements", offset: offset)
-        }
+        guard items.count < limit else { throw tooLong(at: offset) }
         items.append(Item(tag: tag, offset: offset, count: count, next: items.count + 1))
+    }
+
+    private func tooLong(at offset: Int) -> WireError {
+        WireError(.limit, "data of more than \(limit) elements", offset: offset)
     }
 }
 
 extension WireReader {
     /// A length of one byte below 80, else `8n` and n bytes (IEC 61334-6; at most four here).
+    @inline(__always)
     mutating func axdrLength() throws(WireError) -> Int {
+        guard let first = peek(), first < 0x80 else { return try longAxdrLength() }
+        try skip(1)
+        return Int(first)
+    }
+
+    private mutating func longAxdrLength() throws(WireError) -> Int {
         let start = offset
         let first = try uint8()
-        guard first >= 0x80 else { return Int(first) }
         let count = Int(first & 0x7F)
         guard count >= 1, count <= 4 else {
             throw WireError(.malformed, "a length of \(count) bytes", offset: start)

@@ -13,16 +13,23 @@ struct AxdrReader {
     /// What the tape was made from.
     let bytes: [UInt8]
 
+    subscript(index: Int) -> AxdrTape.Item { tape[index] }
+
     /// The value at `index` of the tape, which must be a scalar.
     func value(at index: Int) -> RegisterValue {
         let item = tape[index]
         var reader = WireReader(bytes.rawSpan).rewound(to: item.offset)
         // The tape was made from these bytes, so nothing can be short here.
-        return (try? value(item, &reader)) ?? .unavailable
+        return (try? Self.value(item.tag, count: item.count, &reader)) ?? .unavailable
     }
 
-    private func value(_ item: AxdrTape.Item, _ reader: inout WireReader) throws(WireError) -> RegisterValue {
-        switch item.tag {
+    /// The content of a scalar.
+    ///
+    /// - Parameter count: bits of a bit-string, else bytes.
+    static func value(
+        _ tag: AxdrTag, count: Int, _ reader: inout WireReader
+    ) throws(WireError) -> RegisterValue {
+        switch tag {
         case .null, .dontCare, .array, .structure, .compactArray: return .unavailable
         case .boolean: return .flag(try reader.uint8() != 0)
         case .int8: return .number(FixedDecimal(Int64(try reader.int8())))
@@ -35,14 +42,14 @@ struct AxdrReader {
         case .uint64:
             let number = try reader.uint64()
             return Int64(exactly: number).map { .number(FixedDecimal($0)) } ?? .wide("\(number)")
-        case .float32: return Self.shortest(Float(bitPattern: try reader.uint32())) { FixedDecimal($0) }
-        case .float64: return Self.shortest(Double(bitPattern: try reader.uint64())) { FixedDecimal($0) }
+        case .float32: return shortest(Float(bitPattern: try reader.uint32())) { FixedDecimal($0) }
+        case .float64: return shortest(Double(bitPattern: try reader.uint64())) { FixedDecimal($0) }
         case .bcd: return .text(Hex.string([try reader.uint8()]))
-        case .bitString: return .text(try Self.bits(item.count, &reader))
-        case .octetString: return Self.octets(try reader.take(item.count))
-        case .visibleString, .utf8String: return .text(Self.string(try reader.take(item.count)))
-        case .dateTime: return Self.dateTime(try reader.take(item.count))
-        case .date, .time: return .text(Hex.string(try reader.bytes(item.count)))
+        case .bitString: return .text(try bits(count, &reader))
+        case .octetString: return octets(try reader.take(count))
+        case .visibleString, .utf8String: return .text(string(try reader.take(count)))
+        case .dateTime: return dateTime(try reader.take(count))
+        case .date, .time: return .text(Hex.string(try reader.bytes(count)))
         }
     }
 
@@ -72,7 +79,7 @@ struct AxdrReader {
         for index in 0..<octets.byteCount where !(0x20...0x7E).contains(octets[byte: index]) {
             return .text(Hex.string(octets.array))
         }
-        return .text(String(decoding: octets.array, as: UTF8.self))
+        return .text(octets.text)
     }
 
     private static func dateTime(_ octets: RawSpan) -> RegisterValue {
@@ -83,7 +90,7 @@ struct AxdrReader {
     private static func string(_ octets: RawSpan) -> String {
         var end = octets.byteCount
         while end > 0, octets[byte: end - 1] == 0 { end -= 1 }
-        return String(decoding: octets.extracting(0..<end).array, as: UTF8.self)
+        return octets.extracting(0..<end).text
     }
 
     // MARK: What a value may be
@@ -95,19 +102,40 @@ struct AxdrReader {
         let item = tape[index]
         guard item.tag == .octetString, item.count == 6 else { return nil }
         var reader = WireReader(bytes.rawSpan).rewound(to: item.offset)
-        guard let a = try? reader.uint8(), let b = try? reader.uint8(), let c = try? reader.uint8(),
-            let d = try? reader.uint8(), let e = try? reader.uint8(), let f = try? reader.uint8(),
-            a <= 15, f == 255 || f <= 126, !Self.isPrintable(a, b, c, d, e, f)
-        else { return nil }
-        return ObisCode(a, b, c, d, e, f)
+        guard let ab = try? reader.uint16(), let cdef = try? reader.uint32() else { return nil }
+        return Self.code(packed: UInt64(ab) << 32 | UInt64(cdef))
     }
 
-    private static func isPrintable(_ bytes: UInt8...) -> Bool {
-        bytes.allSatisfy { (0x20...0x7E).contains($0) }
+    /// The same for six octets in one number, the first one highest.
+    static func code(packed octets: UInt64) -> ObisCode? {
+        let code = ObisCode(packed: octets)
+        guard code.a <= 15, code.f == 255 || code.f <= 126, !isPrintable(code) else { return nil }
+        return code
     }
 
+    private static func isPrintable(_ code: ObisCode) -> Bool {
+        let printable: ClosedRange<UInt8> = 0x20...0x7E
+        return printable.contains(code.a) && printable.contains(code.b) && printable.contains(code.c)
+            && printable.contains(code.d) && printable.contains(code.e) && printable.contains(code.f)
+    }
+
+    /// The whole number at `index`, where one stands there.
     func integer(at index: Int) -> Int64? {
-        if case .number(let number) = value(at: index), number.exponent == 0 { number.mantissa } else { nil }
+        let item = tape[index]
+        let reader = WireReader(bytes.rawSpan)
+        switch item.tag {
+        // What names and scales a value is one of these.
+        case .uint8, .enumeration: return reader.peek(ahead: item.offset).map { Int64($0) }
+        case .int8: return reader.peek(ahead: item.offset).map { Int64(Int8(bitPattern: $0)) }
+        case .uint16:
+            guard let high = reader.peek(ahead: item.offset), let low = reader.peek(ahead: item.offset + 1) else {
+                return nil
+            }
+            return Int64(high) << 8 | Int64(low)
+        default:
+            if case .number(let number) = value(at: index), number.exponent == 0 { return number.mantissa }
+            return nil
+        }
     }
 
     /// The scaler and unit that a structure of an integer and an enumeration is; nil for any other item.
@@ -118,5 +146,15 @@ struct AxdrReader {
             let unit = integer(at: index + 2).flatMap(UInt8.init(exactly:))
         else { return nil }
         return ScalerUnit(scaler: scaler, unit: Unit(code: unit))
+    }
+}
+
+extension ObisCode {
+    /// The six groups as one number, A highest.
+    fileprivate init(packed: UInt64) {
+        self.init(
+            UInt8(truncatingIfNeeded: packed >> 40), UInt8(truncatingIfNeeded: packed >> 32),
+            UInt8(truncatingIfNeeded: packed >> 24), UInt8(truncatingIfNeeded: packed >> 16),
+            UInt8(truncatingIfNeeded: packed >> 8), UInt8(truncatingIfNeeded: packed))
     }
 }

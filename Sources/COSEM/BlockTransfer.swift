@@ -119,16 +119,16 @@ struct SegmentAssembly {
     var isEmpty: Bool { data.isEmpty }
 
     /// - Returns: the whole information when this frame ends it, and what became of the one before.
-    mutating func add(_ frame: HDLCFrame) -> (complete: [UInt8]?, dropped: WireError?) {
+    mutating func add(_ information: [UInt8], isSegmented: Bool) -> (complete: [UInt8]?, dropped: WireError?) {
         var dropped: WireError?
-        if LLC.isHeader(frame.information) { dropped = abandon() }
-        guard frame.isSegmented || !data.isEmpty else { return (frame.information, dropped) }
-        guard data.count + frame.information.count <= Limits.apdu else {
+        if !data.isEmpty, LLC.isHeader(information) { dropped = abandon() }
+        guard isSegmented || !data.isEmpty else { return (information, dropped) }
+        guard data.count + information.count <= Limits.apdu else {
             data = []
             return (nil, WireError(.limit, "a message of more than \(Limits.apdu) bytes"))
         }
-        data += frame.information
-        guard !frame.isSegmented else { return (nil, dropped) }
+        data += information
+        guard !isSegmented else { return (nil, dropped) }
         defer { data = [] }
         return (data, dropped)
     }

@@ -59,9 +59,7 @@ public struct CipheredFramer: Framer {
         guard given > 0 else { return }
         let end = given
         given = 0
-        var start = 1
-        while start < end, buffer[start] != GeneralCiphering.tag || !isHeaderOrBeginning(at: start) { start += 1 }
-        _ = take(start)
+        _ = take(nextHeader(before: end))
     }
 
     public mutating func next() -> FramerOutput<Frame>? {
@@ -84,12 +82,19 @@ public struct CipheredFramer: Framer {
 
     /// Everything up to the next byte that a header could begin with.
     private mutating func other() -> FramerOutput<Frame> {
-        var end = 1
-        while end < buffer.count {
-            if buffer[end] == GeneralCiphering.tag, isHeaderOrBeginning(at: end) { break }
-            end += 1
+        .frame(.other(take(nextHeader(before: buffer.count))))
+    }
+
+    /// The first place behind the front where a header stands or may begin; `end` where none does.
+    private func nextHeader(before end: Int) -> Int {
+        let bytes = buffer.bytes
+        let end = min(end, bytes.byteCount)
+        var index = 1
+        while index < end {
+            if bytes[byte: index] == GeneralCiphering.tag, isHeaderOrBeginning(at: index) { return index }
+            index += 1
         }
-        return .frame(.other(take(end)))
+        return end
     }
 
     private func isHeaderOrBeginning(at index: Int) -> Bool {
@@ -152,9 +157,9 @@ public struct CipheredFramer: Framer {
 
     /// Tag and title, the length, and behind it a security control that can be read.
     private func header(at start: Int) -> Header {
-        for (index, isRight) in Self.fixedPart.enumerated() {
+        for index in 0..<Self.fixedLength {
             guard let byte = buffer[start + index] else { return .incomplete }
-            guard isRight(byte) else { return .none }
+            guard Self.isRight(byte, at: index) else { return .none }
         }
         let lengthOffset = start + 10
         guard let first = buffer[lengthOffset] else { return .incomplete }
@@ -176,9 +181,14 @@ public struct CipheredFramer: Framer {
     /// Security control and invocation counter.
     private static let minimumContent = 5
 
+    private static let fixedLength = 5
+
     /// `DB 08` and the three letters of the maker; the number behind them may be anything.
-    private static let fixedPart: [@Sendable (UInt8) -> Bool] = [
-        { $0 == GeneralCiphering.tag }, { $0 == 8 },
-        { (0x41...0x5A).contains($0) }, { (0x41...0x5A).contains($0) }, { (0x41...0x5A).contains($0) },
-    ]
+    private static func isRight(_ byte: UInt8, at index: Int) -> Bool {
+        switch index {
+        case 0: byte == GeneralCiphering.tag
+        case 1: byte == GeneralCiphering.titleLength
+        default: (0x41...0x5A).contains(byte)
+        }
+    }
 }

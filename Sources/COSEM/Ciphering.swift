@@ -70,7 +70,7 @@ struct CipheredContent: Sendable {
         sealing plaintext: [UInt8], securityControl: UInt8, invocationCounter: UInt32, from systemTitle: [UInt8],
         with keys: CipheringKeys
     ) throws(WireError) {
-        guard let encryptionKey = keys.encryption else {
+        guard let encryptionKey = keys.encryption.map(Self.symmetric) else {
             throw WireError(.keyMissing, "no encryption key is configured")
         }
         self.systemTitle = systemTitle
@@ -86,8 +86,9 @@ struct CipheredContent: Sendable {
         guard let authenticationKey = keys.authentication else {
             throw WireError(.keyMissing, "no authentication key is configured")
         }
-        authenticationTag = try Self.tag(
+        let tag = try Self.tag(
             of: plaintext, securityControl: securityControl, vector, encryptionKey, authenticationKey)
+        authenticationTag = Array(tag.prefix(Self.tagLength))
     }
 
     /// As it stands on the wire.
@@ -126,7 +127,7 @@ struct CipheredContent: Sendable {
     ///   from a wrong authentication key, and is the only check where no tag can be checked.
     func open(with keys: CipheringKeys, isMessage: ([UInt8]) -> Bool) throws(WireError) -> Opened {
         let isEncrypted = securityControl & SecurityControl.encrypted != 0
-        guard let encryptionKey = keys.encryption else {
+        guard let encryptionKey = keys.encryption.map(Self.symmetric) else {
             guard !isEncrypted else { throw keyMissing() }
             guard isMessage(content) else {
                 throw WireError(.malformed, "the authenticated content is no DLMS message")
@@ -139,7 +140,7 @@ struct CipheredContent: Sendable {
         if !authenticationTag.isEmpty, let authenticationKey = keys.authentication {
             let expected = try Self.tag(
                 of: plaintext, securityControl: securityControl, vector, encryptionKey, authenticationKey)
-            guard Secret(expected) == Secret(authenticationTag) else {
+            guard Self.isSame(authenticationTag, as: expected) else {
                 throw isMessage(plaintext) ? wrongAuthenticationKey() : wrongEncryptionKey()
             }
             isAuthenticated = true
@@ -151,20 +152,29 @@ struct CipheredContent: Sendable {
     // MARK: Galois/counter mode
 
     private static func vector(_ systemTitle: [UInt8], _ invocationCounter: UInt32) -> [UInt8] {
-        systemTitle + invocationCounter.octets
+        var vector: [UInt8] = []
+        vector.reserveCapacity(16)
+        vector += systemTitle
+        vector.append(UInt8(truncatingIfNeeded: invocationCounter >> 24))
+        vector.append(UInt8(truncatingIfNeeded: invocationCounter >> 16))
+        vector.append(UInt8(truncatingIfNeeded: invocationCounter >> 8))
+        vector.append(UInt8(truncatingIfNeeded: invocationCounter))
+        return vector
     }
 
     /// Encrypts or decrypts: GCM counts from 2 on; block 1 masks the tag.
-    private static func crypt(_ bytes: [UInt8], _ vector: [UInt8], _ key: Secret) throws(WireError) -> [UInt8] {
+    private static func crypt(
+        _ bytes: [UInt8], _ vector: [UInt8], _ key: SymmetricKey
+    ) throws(WireError) -> [UInt8] {
         try crypto {
             let nonce = try AES._CTR.Nonce(nonceBytes: vector + [0, 0, 0, 2])
-            return [UInt8](try AES._CTR.decrypt(bytes, using: symmetric(key), nonce: nonce))
+            return copy(try AES._CTR.decrypt(bytes, using: key, nonce: nonce))
         }
     }
 
-    /// The library wants tags of 16 bytes, the wire has 12: so the tag is computed anew and compared.
+    /// The library wants tags of 16 bytes, the wire has the first 12: so the tag is computed anew.
     private static func tag(
-        of plaintext: [UInt8], securityControl: UInt8, _ vector: [UInt8], _ encryptionKey: Secret,
+        of plaintext: [UInt8], securityControl: UInt8, _ vector: [UInt8], _ encryptionKey: SymmetricKey,
         _ authenticationKey: Secret
     ) throws(WireError) -> [UInt8] {
         try crypto {
@@ -173,10 +183,24 @@ struct CipheredContent: Sendable {
             authenticationKey.withBytes { associated += $0 }
             if !isEncrypted { associated += plaintext }
             let sealed = try AES.GCM.seal(
-                isEncrypted ? plaintext : [], using: symmetric(encryptionKey),
+                isEncrypted ? plaintext : [], using: encryptionKey,
                 nonce: AES.GCM.Nonce(data: vector), authenticating: associated)
-            return Array(sealed.tag.prefix(tagLength))
+            return copy(sealed.tag)
         }
+    }
+
+    /// At once: an array made of a sequence of unknown kind takes it byte by byte.
+    private static func copy(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+        // The buffer lives for the call only; the array copies it.
+        bytes.withContiguousStorageIfAvailable { unsafe [UInt8]($0) } ?? Array(bytes)
+    }
+
+    /// Whether a tag is the beginning of the one that was computed, in constant time.
+    private static func isSame(_ tag: [UInt8], as computed: [UInt8]) -> Bool {
+        guard tag.count == tagLength, computed.count >= tagLength else { return false }
+        var difference: UInt8 = 0
+        for index in 0..<tagLength { difference |= tag[index] ^ computed[index] }
+        return difference == 0
     }
 
     private static func symmetric(_ key: Secret) -> SymmetricKey {

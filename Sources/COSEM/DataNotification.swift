@@ -21,17 +21,30 @@ struct DataNotification {
         time = try Self.dateTime(&reader)
         let start = reader.offset
         do throws(WireError) {
-            let tape = try AxdrTape(&reader)
-            // Another message may follow in the same frame, and nothing else.
-            guard reader.isAtEnd || LLC.isHeader(reader) else {
-                throw WireError(.malformed, "\(reader.remaining) bytes behind the body", offset: reader.offset)
-            }
-            body = try PushBody(tape, of: bytes)
+            body = try Self.body(&reader, of: bytes)
         } catch {
             // A rare layout cannot be told from its first bytes: it is tried when the usual one fails.
             reader = reader.rewound(to: start)
             guard let body = DescriptorList.read(&reader, of: bytes) else { throw error }
             self.body = body
+        }
+    }
+
+    private static func body(_ reader: inout WireReader, of bytes: [UInt8]) throws(WireError) -> PushBody {
+        if let objects = ObjectList(&reader) {
+            let body = try PushBody(objects, &reader, of: bytes)
+            try requireEnd(reader)
+            return body
+        }
+        let tape = try AxdrTape(&reader)
+        try requireEnd(reader)
+        return try PushBody(tape, of: bytes)
+    }
+
+    /// Another message may follow in the same frame, and nothing else.
+    private static func requireEnd(_ reader: borrowing WireReader) throws(WireError) {
+        guard reader.isAtEnd || LLC.isHeader(reader) else {
+            throw WireError(.malformed, "\(reader.remaining) bytes behind the body", offset: reader.offset)
         }
     }
 
@@ -45,11 +58,12 @@ struct DataNotification {
         }
     }
 
-    /// Whether bytes are one whole message and nothing else: the check of a decrypted text without a tag.
-    static func isWhole(_ bytes: [UInt8]) -> Bool {
-        guard bytes.first == tag else { return false }
+    /// Bytes that are one whole message and nothing else: the check of a decrypted text without a tag.
+    init?(whole bytes: [UInt8]) {
+        guard bytes.first == Self.tag else { return nil }
         var reader = WireReader(bytes.rawSpan)
-        return (try? DataNotification(&reader, of: bytes)) != nil && reader.isAtEnd
+        guard let notification = try? DataNotification(&reader, of: bytes), reader.isAtEnd else { return nil }
+        self = notification
     }
 }
 

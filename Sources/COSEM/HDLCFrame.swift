@@ -51,10 +51,29 @@ public struct HDLCFrame: Sendable, Hashable {
 
 // MARK: - Looking at buffered bytes
 
+/// Where the parts of a frame stand in the bytes that were looked at.
+struct HDLCLayout {
+    let destination: Range<Int>
+    let source: Range<Int>
+    let control: Int
+    let isSegmented: Bool
+    /// Empty where there is none.
+    let information: Range<Int>
+}
+
+extension HDLCFrame {
+    init(_ layout: HDLCLayout, in bytes: RawSpan) {
+        self.init(
+            destination: bytes.extracting(layout.destination).array, source: bytes.extracting(layout.source).array,
+            control: bytes[byte: layout.control], isSegmented: layout.isSegmented,
+            information: bytes.extracting(layout.information).array)
+    }
+}
+
 /// What stands at one place of a buffer, judged as a frame.
 enum HDLCCandidate {
     /// A whole frame with right check sequences; `length` counts the opening flag but not the closing one.
-    case frame(HDLCFrame, length: Int)
+    case frame(HDLCLayout, length: Int)
     /// A plausible beginning that more bytes will decide. `isHeaderRight`: its header check is there and right.
     case incomplete(isHeaderRight: Bool)
     /// A right header whose frame is damaged. `length` is what the header claims.
@@ -107,8 +126,10 @@ enum HDLCCandidate {
         }
 
         private static func address(at start: Int, in bytes: RawSpan) -> Range<Int>? {
-            for count in [1, 2, 4] where start + count <= bytes.byteCount {
+            var count = 1
+            while count <= 4, start + count <= bytes.byteCount {
                 if bytes[byte: start + count - 1] & 1 == 1 { return start..<(start + count) }
+                count *= 2
             }
             return nil
         }
@@ -128,11 +149,10 @@ enum HDLCCandidate {
                 let error = WireError(.checksum, "the frame check sequence is wrong")
                 return hasInformation ? .damaged(error, length: length + 1) : .none(isHeader: true)
             }
-            let information = hasInformation ? bytes.extracting((behindControl + 2)..<(end - 2)).array : []
             return .frame(
-                HDLCFrame(
-                    destination: bytes.extracting(destination).array, source: bytes.extracting(source).array,
-                    control: bytes[byte: control], isSegmented: isSegmented, information: information),
+                HDLCLayout(
+                    destination: destination, source: source, control: control, isSegmented: isSegmented,
+                    information: hasInformation ? (behindControl + 2)..<(end - 2) : (end - 2)..<(end - 2)),
                 length: length + 1)
         }
 

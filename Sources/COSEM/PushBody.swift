@@ -9,7 +9,6 @@ import Wire
 ///     bare values     structure { value, value, … }, named by a profile
 struct PushBody {
     private var reader: AxdrReader
-    private var tape: AxdrTape { reader.tape }
 
     private(set) var registers: [Register] = []
     private(set) var warnings: [String] = []
@@ -21,12 +20,44 @@ struct PushBody {
         reader = AxdrReader(tape: tape, bytes: bytes)
         if isObjectList {
             try readObjectList()
-        } else if tape[0].tag.isContainer {
+        } else if reader[0].tag.isContainer {
+            registers.reserveCapacity(reader[0].count)
             walk(0)
-            if registers.allSatisfy({ $0.obis == nil }) { numberBareValues() }
+            if registers.indices.allSatisfy({ registers[$0].obis == nil }) { numberBareValues() }
         } else {
             append(at: 0, obis: nil, scalerUnit: nil)
         }
+    }
+
+    /// An object list whose entries all have the usual form: its values are read where they stand.
+    ///
+    /// - Parameter values: behind the entries.
+    /// - Throws: what a tape does.
+    init(_ objects: ObjectList, _ values: inout WireReader, of bytes: [UInt8]) throws(WireError) {
+        self.init()
+        registers.reserveCapacity(objects.count)
+        var entries = values.rewound(to: objects.entries)
+        var scalers: [ObisCode: ScalerUnit] = [:]
+        for position in 0..<objects.count {
+            guard let entry = ObjectList.entry(&entries) else { break }
+            if position == 0 {
+                // The first value is the list itself.
+                list = entry.code.description
+            } else if Self.isScalerUnit(entry) {
+                reader = AxdrReader(tape: try objects.tape(&values), bytes: bytes)
+                if let scalerUnit = reader.scalerUnit(at: 0) {
+                    scalers[entry.code] = scalerUnit
+                } else {
+                    emit(at: 0, obis: entry.code, scalerUnit: nil)
+                }
+            } else if let value = try ObjectList.scalar(&values) {
+                append(value, obis: entry.code, scalerUnit: nil)
+            } else {
+                reader = AxdrReader(tape: try objects.tape(&values), bytes: bytes)
+                emit(at: 0, obis: entry.code, scalerUnit: nil)
+            }
+        }
+        apply(scalers)
     }
 
     /// A body whose layout is known from elsewhere.
@@ -50,23 +81,19 @@ struct PushBody {
 
     /// The first element of the structure is an array of object definitions, one for each element.
     private var isObjectList: Bool {
-        guard tape[0].tag == .structure, tape[0].count >= 1, tape[1].tag == .array, tape[1].count >= 1 else {
+        guard reader[0].tag == .structure, reader[0].count >= 1, reader[1].tag == .array, reader[1].count >= 1 else {
             return false
         }
         return definition(at: 2) != nil
     }
 
-    private struct Definition {
-        let classID: Int64
-        let code: ObisCode
-        let attribute: Int64
-    }
+    typealias Definition = ObjectList.Entry
 
     /// `structure { class u16, logical name, attribute i8, index u16, … }` (IEC 62056-6-2, push setup).
     private func definition(at index: Int) -> Definition? {
-        let item = tape[index]
-        guard item.tag == .structure, item.count >= 4, tape[index + 1].tag == .uint16,
-            tape[index + 2].tag == .octetString, tape[index + 3].tag == .int8,
+        let item = reader[index]
+        guard item.tag == .structure, item.count >= 4, reader[index + 1].tag == .uint16,
+            reader[index + 2].tag == .octetString, reader[index + 3].tag == .int8,
             let classID = reader.integer(at: index + 1), let code = reader.code(at: index + 2),
             let attribute = reader.integer(at: index + 3)
         else { return nil }
@@ -74,11 +101,11 @@ struct PushBody {
     }
 
     private mutating func readObjectList() throws(WireError) {
-        let objects = tape[1].count
-        guard objects == tape[0].count else {
+        let objects = reader[1].count
+        guard objects == reader[0].count else {
             throw WireError(
-                .malformed, "the list names \(objects) objects, \(tape[0].count) values are there",
-                offset: tape[1].offset)
+                .malformed, "the list names \(objects) objects, \(reader[0].count) values are there",
+                offset: reader[1].offset)
         }
         var definitionIndex = 2
         var valueIndex = 1
@@ -87,7 +114,7 @@ struct PushBody {
         for position in 0..<objects {
             guard let definition = definition(at: definitionIndex) else {
                 throw WireError(
-                    .malformed, "entry \(position) of the list is no object", offset: tape[definitionIndex].offset)
+                    .malformed, "entry \(position) of the list is no object", offset: reader[definitionIndex].offset)
             }
             if position == 0 {
                 // The first value is the list itself.
@@ -97,15 +124,17 @@ struct PushBody {
             } else {
                 emit(at: valueIndex, obis: definition.code, scalerUnit: nil)
             }
-            definitionIndex = tape[definitionIndex].next
-            valueIndex = tape[valueIndex].next
+            definitionIndex = reader[definitionIndex].next
+            valueIndex = reader[valueIndex].next
         }
+        apply(scalers)
+    }
+
+    private mutating func apply(_ scalers: [ObisCode: ScalerUnit]) {
         guard !scalers.isEmpty else { return }
         for index in registers.indices {
             guard let code = registers[index].obis, let scalerUnit = scalers[code] else { continue }
-            var register = registers[index]
-            apply(scalerUnit, to: &register)
-            registers[index] = register
+            apply(scalerUnit, toRegisterAt: index)
         }
     }
 
@@ -121,14 +150,14 @@ struct PushBody {
 
     private mutating func walk(_ container: Int) {
         var index = container + 1
-        let end = tape[container].next
+        let end = reader[container].next
         // Where entries are structures, what stands beside them belongs to none.
         let hasEntries = holdsEntries(container)
         while index < end {
-            let following = tape[index].next
+            let following = reader[index].next
             if !hasEntries, let code = reader.code(at: index), following < end {
                 index = pair(code, at: following, end: end)
-            } else if tape[index].tag.isContainer {
+            } else if reader[index].tag.isContainer {
                 walk(index)
                 index = following
             } else {
@@ -141,9 +170,11 @@ struct PushBody {
     /// Whether a container's elements include structures that begin with a code.
     private func holdsEntries(_ container: Int) -> Bool {
         var index = container + 1
-        while index < tape[container].next {
-            if tape[index].tag == .structure, tape[index].count >= 2, reader.code(at: index + 1) != nil { return true }
-            index = tape[index].next
+        while index < reader[container].next {
+            if reader[index].tag == .structure, reader[index].count >= 2, reader.code(at: index + 1) != nil {
+                return true
+            }
+            index = reader[index].next
         }
         return false
     }
@@ -152,17 +183,17 @@ struct PushBody {
     ///
     /// - Returns: the index behind all that belongs to the code.
     private mutating func pair(_ code: ObisCode, at index: Int, end: Int) -> Int {
-        let following = tape[index].next
+        let following = reader[index].next
         guard following < end else {
             emit(at: index, obis: code, scalerUnit: nil)
             return following
         }
         if let scalerUnit = reader.scalerUnit(at: following) {
             emit(at: index, obis: code, scalerUnit: scalerUnit)
-            return tape[following].next
+            return reader[following].next
         }
         let unitIndex = following + 1
-        if unitIndex < end, tape[following].tag == .int8, tape[unitIndex].tag == .enumeration,
+        if unitIndex < end, reader[following].tag == .int8, reader[unitIndex].tag == .enumeration,
             let scaler = reader.integer(at: following).flatMap(Int8.init(exactly:)),
             let unit = reader.integer(at: unitIndex).flatMap(UInt8.init(exactly:))
         {
@@ -176,38 +207,107 @@ struct PushBody {
     /// Values without a code are told apart by their position, and their list by its types.
     private mutating func numberBareValues() {
         for index in registers.indices { registers[index].index = index }
-        list = tape.items.filter { !$0.tag.isContainer }.map(\.tag.name).joined(separator: ",")
+        list = reader.tape.items.filter { !$0.tag.isContainer }.map(\.tag.name).joined(separator: ",")
     }
 
     // MARK: Registers
 
     /// One register for a scalar, one for each scalar inside of a container.
     private mutating func emit(at index: Int, obis: ObisCode, scalerUnit: ScalerUnit?) {
-        guard tape[index].tag.isContainer else { return append(at: index, obis: obis, scalerUnit: scalerUnit) }
+        guard reader[index].tag.isContainer else { return append(at: index, obis: obis, scalerUnit: scalerUnit) }
         var position = 0
-        for inner in index..<tape[index].next where !tape[inner].tag.isContainer {
+        for inner in index..<reader[index].next where !reader[inner].tag.isContainer {
             append(at: inner, obis: obis, scalerUnit: scalerUnit, position: position)
             position += 1
         }
     }
 
     private mutating func append(at index: Int, obis: ObisCode?, scalerUnit: ScalerUnit?, position: Int? = nil) {
-        let value = reader.value(at: index)
-        var register = Register(obis: obis, value: value, index: position)
-        switch value {
-        case .number, .wide: register.wireValue = value
-        case .text, .flag, .time, .unavailable: break
-        }
-        if let scalerUnit { apply(scalerUnit, to: &register) }
-        registers.append(register)
+        append(reader.value(at: index), obis: obis, scalerUnit: scalerUnit, position: position)
     }
 
-    private mutating func apply(_ scalerUnit: ScalerUnit, to register: inout Register) {
+    private mutating func append(
+        _ value: RegisterValue, obis: ObisCode?, scalerUnit: ScalerUnit?, position: Int? = nil
+    ) {
+        let wireValue: RegisterValue? =
+            switch value {
+            case .number, .wide: value
+            case .text, .flag, .time, .unavailable: nil
+            }
+        registers.append(Register(obis: obis, value: value, wireValue: wireValue, index: position))
+        if let scalerUnit { apply(scalerUnit, toRegisterAt: registers.count - 1) }
+    }
+
+    private mutating func apply(_ scalerUnit: ScalerUnit, toRegisterAt index: Int) {
         guard abs(Int(scalerUnit.scaler)) <= Limits.scaler else {
             warnings.append(
-                "\(register.code ?? "a value") has the impossible scaler \(scalerUnit.scaler): left as sent")
+                "\(registers[index].code ?? "a value") has the impossible scaler \(scalerUnit.scaler): left as sent")
             return
         }
-        register.scale(byPowerOfTen: Int(scalerUnit.scaler), unit: scalerUnit.unit)
+        registers[index].scale(byPowerOfTen: Int(scalerUnit.scaler), unit: scalerUnit.unit)
+    }
+}
+
+/// An object list in the form that nearly all meters give it, with entries of 18 bytes:
+///
+///     02 n | 01 n | 02 04 · 12 class 2 · 09 06 name 6 · 0F attribute · 12 index 2 | … | value 2 | … | value n
+///
+/// The list itself is the first of its objects, and stands where the first value would.
+struct ObjectList {
+    struct Entry {
+        let classID: Int64
+        let code: ObisCode
+        let attribute: Int64
+    }
+
+    let count: Int
+    /// Where the entries begin.
+    let entries: Int
+
+    /// Elements of one entry and of its value.
+    private static let elements = 6
+
+    /// Looks at what comes next, and stands behind the entries where it is such a list.
+    ///
+    /// - Returns: nil for any other layout; then the reader stays where it is.
+    init?(_ reader: inout WireReader) {
+        var ahead = reader.rewound(to: reader.offset)
+        guard (try? ahead.uint8()) == AxdrTag.structure.rawValue, let count = try? ahead.axdrLength(),
+            (try? ahead.uint8()) == AxdrTag.array.rawValue, (try? ahead.axdrLength()) == count,
+            count > 0, count < Limits.axdrElements / Self.elements
+        else { return nil }
+        self.count = count
+        entries = ahead.offset
+        for _ in 0..<count where Self.entry(&ahead) == nil { return nil }
+        reader = ahead
+    }
+
+    /// - Returns: nil where an entry has another form, or a name that is no code.
+    static func entry(_ reader: inout WireReader) -> Entry? {
+        guard let first = try? reader.uint64(), let second = try? reader.uint64(), (try? reader.skip(2)) != nil,
+            first & 0xFFFF_FF00_00FF_FF00 == 0x0204_1200_0009_0600, second & 0x00FF_00FF == 0x000F_0012,
+            let code = AxdrReader.code(packed: (first & 0xFF) << 40 | second >> 24)
+        else { return nil }
+        return Entry(
+            classID: Int64(first >> 24 & 0xFFFF), code: code,
+            attribute: Int64(Int8(truncatingIfNeeded: second >> 8)))
+    }
+
+    /// - Returns: nil where the next value is no scalar that can be read at once; then the reader stays where it is.
+    static func scalar(_ reader: inout WireReader) throws(WireError) -> RegisterValue? {
+        guard let tag = reader.peek().flatMap({ AxdrTag(rawValue: $0) }) else { return nil }
+        switch tag {
+        case .array, .structure, .compactArray, .bitString: return nil
+        default: break
+        }
+        try reader.skip(1)
+        let count: Int
+        if let length = tag.fixedLength { count = length } else { count = try reader.axdrLength() }
+        return try AxdrReader.value(tag, count: count, &reader)
+    }
+
+    /// The next value, whatever it is.
+    func tape(_ reader: inout WireReader) throws(WireError) -> AxdrTape {
+        try AxdrTape(&reader, limit: Limits.axdrElements - Self.elements * count, depth: 1)
     }
 }

@@ -103,11 +103,11 @@ public struct PushDecoder: Framer {
         if let complete { process(complete) }
     }
 
-    private mutating func take(_ frame: HDLCFrame) {
+    private mutating func take(_ frame: HDLCPiece) {
         noise = 0
         // Frames without information set up and end connections.
         guard !frame.information.isEmpty else { return }
-        let (complete, dropped) = segments.add(frame)
+        let (complete, dropped) = segments.add(frame.information, isSegmented: frame.isSegmented)
         report(dropped)
         if let complete { process(complete) }
     }
@@ -121,7 +121,7 @@ public struct PushDecoder: Framer {
         do throws(WireError) {
             repeat {
                 if LLC.isHeader(reader) { try reader.skip(LLC.length) }
-                try apdu(&reader, of: bytes, ciphering: nil, isAssembled: isAssembled)
+                try apdu(&reader, of: bytes, isAssembled: isAssembled)
             } while !reader.isAtEnd
         } catch {
             report(error)
@@ -131,7 +131,7 @@ public struct PushDecoder: Framer {
     // MARK: Messages
 
     private mutating func apdu(
-        _ reader: inout WireReader, of bytes: [UInt8], ciphering: Ciphering?, isAssembled: Bool
+        _ reader: inout WireReader, of bytes: [UInt8], isAssembled: Bool
     ) throws(WireError) {
         let offset = reader.offset
         guard let tag = reader.peek() else {
@@ -141,13 +141,13 @@ public struct PushDecoder: Framer {
         case DataNotification.tag:
             if !isAssembled { report(blocks.abandon()) }
             let notification = try DataNotification(&reader, of: bytes)
-            outputs.append(.frame(Self.telegram(notification, ciphering)))
-        case GeneralBlock.tag where ciphering == nil:
+            outputs.append(.frame(Self.telegram(notification, nil)))
+        case GeneralBlock.tag:
             guard !isAssembled else {
                 throw WireError(.malformed, "a block transfer inside of a block transfer", offset: offset)
             }
             try block(&reader)
-        case GeneralCiphering.tag where ciphering == nil:
+        case GeneralCiphering.tag:
             if !isAssembled { report(blocks.abandon()) }
             let message = try GeneralCiphering(&reader)
             try requireEnd(reader)
@@ -173,10 +173,15 @@ public struct PushDecoder: Framer {
     }
 
     private mutating func open(_ message: GeneralCiphering) throws(WireError) {
-        let opened = try message.open(with: keys, isMessage: DataNotification.isWhole)
+        // What is read before the tag was checked is given out only when it was.
+        var notification: DataNotification?
+        let opened = try message.open(with: keys) { plaintext in
+            notification = DataNotification(whole: plaintext)
+            return notification != nil
+        }
+        guard let notification else { return }
         let ciphering = message.description(isAuthenticated: opened.isAuthenticated)
-        var reader = WireReader(opened.plaintext.rawSpan)
-        try apdu(&reader, of: opened.plaintext, ciphering: ciphering, isAssembled: true)
+        outputs.append(.frame(Self.telegram(notification, ciphering)))
     }
 
     private static func unsupported(_ tag: UInt8, at offset: Int) -> WireError {
@@ -205,36 +210,37 @@ public struct PushDecoder: Framer {
 /// Who sent a push, from the registers that say so.
 public enum PushIdentity {
     /// The logical device name comes first: it is the one name that is unique in the world.
-    private static let identifying: [(ObisCode.Quantity, isLogicalName: Bool)] = [
-        (.init(c: 42, d: 0, e: 0), true),
-        (.init(c: 96, d: 1, e: 0), false),
-        (.init(c: 96, d: 1, e: 1), false),
-        (.init(c: 0, d: 0, e: 5), false),
+    private static let logicalName = ObisCode.Quantity(c: 42, d: 0, e: 0)
+    private static let numbers = [
+        ObisCode.Quantity(c: 96, d: 1, e: 0), ObisCode.Quantity(c: 96, d: 1, e: 1), ObisCode.Quantity(c: 0, d: 0, e: 5),
     ]
 
     /// - Parameter systemTitle: of the ciphering; its first three bytes name the maker.
     public static func identity(of registers: [Register], systemTitle: [UInt8]? = nil) -> MeterIdentity {
         var identity = MeterIdentity()
-        for (quantity, isLogicalName) in identifying {
-            guard
-                case .text(let text)? = registers.first(where: {
-                    $0.obis?.quantity == quantity && $0.obis?.isSubMeter == false
-                })?.value,
-                !text.isEmpty
-            else { continue }
-            if identity.id == nil { identity.id = text }
-            if isLogicalName { identity.manufacturer = flag(text.utf8.prefix(3)) }
-        }
+        identity.id = text(of: logicalName, in: registers)
+        if let name = identity.id { identity.manufacturer = flag(name.utf8.prefix(3)) }
+        for quantity in numbers where identity.id == nil { identity.id = text(of: quantity, in: registers) }
         if identity.id == nil { identity.id = loneNumber(in: registers) }
         if identity.manufacturer == nil, let systemTitle { identity.manufacturer = flag(systemTitle.prefix(3)) }
-        if registers.contains(where: { $0.obis?.a == 1 }) { identity.medium = .electricity }
+        if registers.indices.contains(where: { registers[$0].obis?.a == 1 }) { identity.medium = .electricity }
         return identity
+    }
+
+    /// The text of the first register of the meter itself that is this quantity; nil where it is empty or none.
+    private static func text(of quantity: ObisCode.Quantity, in registers: [Register]) -> String? {
+        let place = registers.indices.first { index in
+            guard let code = registers[index].obis else { return false }
+            return code.quantity == quantity && !code.isSubMeter
+        }
+        guard let place, case .text(let text) = registers[place].value, !text.isEmpty else { return nil }
+        return text
     }
 
     /// Lists of codes and values end in the meter's number without a code in Lower Austria and elsewhere.
     private static func loneNumber(in registers: [Register]) -> String? {
         guard registers.count > 1, let last = registers.last, last.obis == nil, case .text(let text) = last.value,
-            registers.dropLast().contains(where: { $0.obis != nil }), text.utf8.count >= 6,
+            registers.indices.contains(where: { registers[$0].obis != nil }), text.utf8.count >= 6,
             text.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) })
         else { return nil }
         return text
@@ -250,9 +256,9 @@ public enum PushIdentity {
 
     /// The clock object among the registers.
     static func clock(of registers: [Register]) -> MeterTime? {
-        for register in registers {
-            guard register.obis?.quantity == ObisCode.Quantity(c: 1, d: 0, e: 0), register.obis?.a == 0,
-                case .time(let time) = register.value
+        for index in registers.indices {
+            guard let code = registers[index].obis, code.a == 0, code.quantity == ObisCode.Quantity(c: 1, d: 0, e: 0),
+                case .time(let time) = registers[index].value
             else { continue }
             return time
         }

@@ -2,11 +2,18 @@ import Wire
 
 /// A unit that a link delivers: an HDLC frame, or a whole message of a link that has no frames.
 enum PushUnit: Sendable, Hashable {
-    case hdlc(HDLCFrame)
+    case hdlc(HDLCPiece)
     /// A frame of another link layer that carries a piece of a message.
     case carrier(CarrierFrame)
     /// An APDU, with its LLC header where it has one.
     case message([UInt8])
+}
+
+/// What an HDLC frame carries. Whom it is from and to says nothing about a push.
+struct HDLCPiece: Sendable, Hashable {
+    let information: [UInt8]
+    /// Whether more frames of the same message follow.
+    let isSegmented: Bool
 }
 
 /// Finds what meters push, whatever link carries it: HDLC frames, frames of other link layers that the caller
@@ -137,9 +144,11 @@ struct PushFramer: Framer {
             return .consumed
         }
         switch HDLCCandidate(at: 0, in: buffer.bytes) {
-        case .frame(let frame, let length):
+        case .frame(let layout, let length):
+            let information = buffer.bytes.extracting(layout.information).array
             take(length)
-            return .output(.frame(.hdlc(frame)))
+            return .output(
+                .frame(.hdlc(HDLCPiece(information: information, isSegmented: layout.isSegmented))))
         case .damaged(let error, let length):
             claimed = max(claimed, buffer.streamOffset + length)
             return reject(error)

@@ -47,20 +47,20 @@ extension HDLCFrame {
         var offset = 0
         var isContinued = false
         while offset < bytes.count {
-            guard case .frame(let frame, let length) = HDLCCandidate(at: offset, in: bytes.rawSpan) else {
+            guard case .frame(let layout, let length) = HDLCCandidate(at: offset, in: bytes.rawSpan) else {
                 offset += 1
                 continue
             }
             let end = offset + length
-            if !frame.information.isEmpty {
-                let information = (end - 2 - frame.information.count)..<(end - 2)
+            let information = layout.information
+            if !information.isEmpty {
                 let header = information.lowerBound - 2
                 survey.checks.append(.x25(over: (offset + 1)..<header, at: header))
                 pieces.append(
                     CarriedPiece(
                         frame: offset..<end, payload: information,
-                        startsMessage: !isContinued || LLC.isHeader(frame.information)))
-                isContinued = frame.isSegmented
+                        startsMessage: !isContinued || LLC.isHeader(Array(bytes[information]))))
+                isContinued = layout.isSegmented
             }
             survey.checks.append(.x25(over: (offset + 1)..<(end - 2), at: end - 2))
             survey.whole.append(offset..<end)

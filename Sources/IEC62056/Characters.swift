@@ -39,6 +39,17 @@ extension UInt8 {
         return isDigit || (lower >= UInt8(ascii: "a") && lower <= UInt8(ascii: "f"))
     }
 
+    /// What may stand in an identification line.
+    var isOfIdentification: Bool {
+        switch self {
+        case UInt8(ascii: "/"), UInt8(ascii: "!"), UInt8(ascii: "("), UInt8(ascii: ")"): false
+        default: isPrintable
+        }
+    }
+
+    /// 0 to 15; nil for what is no hexadecimal digit.
+    var hexDigitValue: UInt8? { isHexDigit ? (isDigit ? self & 0x0F : (self & 0x0F) + 9) : nil }
+
     var isBlank: Bool { self == 0x20 || self == 0x09 }
 }
 
@@ -54,5 +65,28 @@ extension BidirectionalCollection where Element == UInt8 {
             return self[endIndex...]
         }
         return self[first...last]
+    }
+}
+
+extension Span<UInt8> {
+    /// The same bytes as text. Every byte is known to be ASCII.
+    var text: String {
+        // The buffer lives for the call only; the text copies it.
+        unsafe withUnsafeBufferPointer { buffer in unsafe String(decoding: buffer, as: UTF8.self) }
+    }
+
+    /// The same bytes for keeping.
+    var array: [UInt8] {
+        // The buffer lives for the call only; the array copies it.
+        unsafe withUnsafeBufferPointer { buffer in unsafe [UInt8](buffer) }
+    }
+
+    /// Where the bytes stand without blanks around them.
+    var content: Range<Int> {
+        var end = count
+        while end > 0, self[end - 1].isBlank { end -= 1 }
+        var start = 0
+        while start < end, self[start].isBlank { start += 1 }
+        return start..<end
     }
 }

@@ -47,7 +47,9 @@ struct Gap {
         endLine()
         guard let bareLines, hasDataSets else { return nil }
         let sets = DataSets(bareLines)
-        guard sets.isWellFormed, let first = sets.sets.first, ObisAddress.isCode(first.address) else { return nil }
+        guard sets.isWellFormed, let first = sets.sets.first, ObisAddress.isCode(sets[first.address]) else {
+            return nil
+        }
         return sets
     }
 

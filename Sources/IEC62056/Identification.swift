@@ -33,7 +33,7 @@ public struct Identification: Hashable, Sendable {
     init(line: [UInt8]) {
         self.line = line
         manufacturer = line.dropFirst().prefix(3).text
-        rateCharacter = line.dropFirst(4).first ?? 0
+        rateCharacter = line.count > 4 ? line[4] : 0
         var rest = line.dropFirst(5)
         var escapes: [UInt8] = []
         while rest.first == UInt8(ascii: "\\"), let character = rest.dropFirst().first {
@@ -57,13 +57,15 @@ public struct Identification: Hashable, Sendable {
     /// The line holds neither `/` nor `!`, as the standard has it, nor parentheses: so `(1000*imp/kWh)` is
     /// never taken for one.
     static func match(in buffer: CharacterBuffer, at start: Int) -> Match {
-        var line: [UInt8] = []
-        while let byte = buffer[start + line.count] {
+        var length = 0
+        while let byte = buffer[start + length] {
             if byte.isLineEnd {
-                return line.count > 4 ? .complete(Identification(line: line), length: line.count + 1) : .none
+                guard length > 4 else { return .none }
+                let line = buffer.characters(from: start, to: start + length)
+                return .complete(Identification(line: line), length: length + 1)
             }
-            guard line.count < Limits.identification, isAllowed(byte, at: line.count) else { return .none }
-            line.append(byte)
+            guard length < Limits.identification, isAllowed(byte, at: length) else { return .none }
+            length += 1
         }
         return .incomplete
     }
@@ -72,9 +74,7 @@ public struct Identification: Hashable, Sendable {
         switch position {
         case 0: byte == UInt8(ascii: "/")
         case 1...3: byte.isLetter
-        default: byte.isPrintable && !excluded.contains(byte)
+        default: byte.isOfIdentification
         }
     }
-
-    private static let excluded = Set("/!()".utf8)
 }

@@ -38,22 +38,24 @@ enum LoadProfile {
         let sets = DataSets(content, maximumValues: Limits.profileValues)
         if let limit = sets.limitError { throw limit }
         guard sets.isWellFormed else { throw WireError(.malformed, "a line of the load profile is no data set") }
-        if sets.valueCount == 1, let text = sets.sets.first?.values.first?.trimmed.text, Readout.isErrorMessage(text) {
+        if sets.valueCount == 1, let text = sets.values.first.map({ sets[$0].trimmed.text }),
+            Readout.isErrorMessage(text)
+        {
             throw WireError(
                 .unsupported, "the meter has no load profile \(code): it answered with the error message (\(text))")
         }
         var entries: [Telegram] = []
-        for set in sets.sets where !isEmpty(set) {
-            guard set.address.isEmpty || RegisterAnswer.isSame(set.address, code) else {
-                throw WireError(.malformed, "the meter answered with another load profile, \(set.address.text)")
+        for set in sets.sets {
+            let (address, values) = (sets[set.address], sets.values(of: set))
+            // `P.01()`: nothing in this time.
+            guard !values.allSatisfy({ $0.trimmed.isEmpty }) else { continue }
+            guard address.isEmpty || RegisterAnswer.isSame(Array(address), code) else {
+                throw WireError(.malformed, "the meter answered with another load profile, \(address.text)")
             }
-            entries += try Segment(set.values).telegrams(meter).filter { $0.intervalEnd.map(span.contains) == true }
+            entries += try Segment(values).telegrams(meter).filter { $0.intervalEnd.map(span.contains) == true }
         }
         return entries
     }
-
-    /// `P.01()`: nothing in this time.
-    private static func isEmpty(_ set: DataSet) -> Bool { set.values.allSatisfy { $0.trimmed.isEmpty } }
 
     private static func minute(_ localSeconds: Int64) -> String {
         let time = MeterTime(localSeconds: localSeconds)
@@ -132,7 +134,7 @@ private struct Segment {
     }
 
     private static func register(_ code: [UInt8], _ unit: [UInt8], _ value: [UInt8]) -> Register {
-        var register = Register(address: code, printed: value, index: nil)
+        var register = Register(address: code.span, printed: value.span, index: nil)
         if value.trimmed.isEmpty { register.value = .unavailable }
         if register.unit == nil { register.unit = Unit(printed: unit.text) }
         return register

@@ -61,7 +61,12 @@ struct MessageScanner {
     }
 
     mutating func scan(_ buffer: CharacterBuffer) -> Finding {
-        while position <= Limits.readout, let byte = buffer[position] {
+        while position <= Limits.readout {
+            // Most of a block is text.
+            if phase == .block, !mark.isSet, position > dataStart {
+                position = buffer.endOfText(from: position, limit: Limits.readout)
+            }
+            guard let byte = buffer[position] else { break }
             let finding: Finding?
             switch phase {
             case .behindIdentification: finding = scanBehindIdentification(byte, buffer)

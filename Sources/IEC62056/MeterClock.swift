@@ -17,11 +17,15 @@ enum MeterClock {
 
     /// The printed text of `0.9.e`, if there is exactly one value or all of them agree.
     private static func text(of e: UInt8, in registers: [Register]) -> [UInt8]? {
-        let printed = registers.filter { register in
-            guard let code = register.obis else { return false }
-            return code.a <= 1 && code.c == 0 && code.d == 9 && code.e == e && code.f == 255
-        }.compactMap { $0.text.map { Array(Array($0.utf8).trimmed) } }
-        guard let first = printed.first, printed.allSatisfy({ $0 == first }) else { return nil }
+        var first: [UInt8]?
+        for index in registers.indices {
+            guard let code = registers[index].obis, code.c == 0, code.d == 9, code.e == e, code.a <= 1, code.f == 255,
+                let text = registers[index].text
+            else { continue }
+            let printed = Array(Array(text.utf8).trimmed)
+            if let first, first != printed { return nil }
+            first = printed
+        }
         return first
     }
 

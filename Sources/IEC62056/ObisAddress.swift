@@ -3,12 +3,12 @@ import OBIS
 /// What an address of a data set may look like where no block check protects it.
 enum ObisAddress {
     /// A whole or reduced OBIS code.
-    static func isCode(_ address: [UInt8]) -> Bool {
+    static func isCode(_ address: ArraySlice<UInt8>) -> Bool {
         ObisCode(ascii: address.span) != nil
     }
 
     /// Digits, the letters that stand for numbers in a code, and its separators between them; or nothing.
-    static func isPlausible(_ address: [UInt8]) -> Bool {
+    static func isPlausible(_ address: ArraySlice<UInt8>) -> Bool {
         guard let first = address.first, let last = address.last else { return true }
         return isNumber(first) && isNumber(last) && address.allSatisfy { isNumber($0) || separators.contains($0) }
     }

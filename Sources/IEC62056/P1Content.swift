@@ -4,22 +4,24 @@ import Wire
 /// What the lines of one P1 telegram say.
 enum P1Content {
     /// - Parameters:
-    ///   - line: the identification line with the first character of its end.
-    ///   - data: what stands between that line and `!`, without parity bits.
+    ///   - content: from `/` to `!`, without parity bits.
+    ///   - identificationLength: of the identification line with the first character of its end.
     ///   - lacksCheck: whether no check was sent, and nobody said that there is none.
     ///   - warnings: what was odd so far.
     /// - Throws: `malformed` when there is no value, `unsupported` for a readout with a block check, `limit`.
     static func telegram(
-        line: [UInt8], data: ArraySlice<UInt8>, lacksCheck: Bool, warnings: [String]
+        _ content: [UInt8], identificationLength: Int, lacksCheck: Bool, warnings: [String]
     ) throws(WireError) -> Telegram {
-        if data.first(where: { !$0.isFiller }) == Control.stx {
+        let line = content.prefix(identificationLength)
+        let data = line.endIndex..<max(line.endIndex, content.count - 1)
+        if content[data].first(where: { !$0.isFiller }) == Control.stx {
             throw WireError(
                 .unsupported, "this is a readout with a block check: read it as protocol iec62056-21",
                 offset: line.count)
         }
-        let sets = DataSets(data, dialect: .p1)
+        let sets = DataSets(content, in: data, dialect: .p1)
         if let limit = sets.limitError { throw limit }
-        let registers = sets.sets.flatMap(registers)
+        let registers = registers(sets)
         guard !registers.isEmpty else {
             throw WireError(.malformed, "the telegram holds no data set", offset: line.count)
         }
@@ -32,36 +34,46 @@ enum P1Content {
         var meter = identification.meter
         meter.id = identity(in: registers)
         meter.medium = .electricity
-        meter.version = version(in: registers)?.text ?? meter.version
+        meter.version = version(in: registers) ?? meter.version
         return Telegram(meter: meter, meterTime: time(in: registers), registers: registers, warnings: warnings)
     }
 
     // MARK: Who and when
 
     /// `1-3:0.2.8(50)`, in Belgium `0-0:96.1.4(50217)`.
-    private static func version(in registers: [Register]) -> Register? {
-        let codes = [ObisCode(1, 3, 0, 2, 8), ObisCode(0, 0, 96, 1, 4)]
-        return codes.lazy.compactMap { code in registers.first { $0.obis == code && $0.text?.isEmpty == false } }.first
+    private static func version(in registers: [Register]) -> String? {
+        for code in [ObisCode(1, 3, 0, 2, 8), ObisCode(0, 0, 96, 1, 4)] {
+            for index in registers.indices where registers[index].obis == code {
+                if let text = registers[index].text, !text.isEmpty { return text }
+            }
+        }
+        return nil
     }
 
     /// Whether the telegram says that it is of a version that has a check: DSMR 4.0 and later, and all of eMUCs.
     private static func promisesCheck(_ registers: [Register]) -> Bool {
-        guard let number = FixedDecimal(version(in: registers)?.text ?? "") else { return false }
+        guard let number = FixedDecimal(version(in: registers) ?? "") else { return false }
         return number >= 40
     }
 
     /// The first of these that says something. Where both 96.1.0 and 96.1.1 stand, as in Hungary, 96.1.1 is the type.
+    private static let identities = [
+        ObisCode(0, 0, 96, 1, 0), ObisCode(0, 0, 96, 1, 1), ObisCode(0, 0, 42, 0, 0), ObisCode(1, 0, 0, 0, 0),
+        ObisCode(1, 0, 96, 1, 0), ObisCode(1, 0, 96, 1, 1),
+    ]
+
     private static func identity(in registers: [Register]) -> String? {
-        let codes = [
-            ObisCode(0, 0, 96, 1, 0), ObisCode(0, 0, 96, 1, 1), ObisCode(0, 0, 42, 0, 0), ObisCode(1, 0, 0, 0, 0),
-            ObisCode(1, 0, 96, 1, 0), ObisCode(1, 0, 96, 1, 1),
-        ]
-        return codes.lazy.compactMap { code in registers.lazy.compactMap { $0.identity(under: code) }.first }.first
+        for code in identities {
+            for index in registers.indices {
+                if let id = registers[index].identity(under: code) { return id }
+            }
+        }
+        return nil
     }
 
     private static func time(in registers: [Register]) -> MeterTime? {
-        for register in registers where register.obis == ObisCode(0, 0, 1, 0, 0) {
-            if case .time(let time) = register.value { return time }
+        for index in registers.indices where registers[index].obis == ObisCode(0, 0, 1, 0, 0) {
+            if case .time(let time) = registers[index].value { return time }
         }
         return MeterClock.time(in: registers)
     }
@@ -70,31 +82,45 @@ enum P1Content {
 // MARK: - Values
 
 extension P1Content {
-    /// One register for each value of a data set.
-    private static func registers(_ set: DataSet) -> [Register] {
-        let isIndexed = set.values.count > 1 || set.address.isEmpty
-        var registers = set.values.enumerated().map { index, value in
-            Register(address: set.address, printed: value, index: isIndexed ? index : nil)
-        }
-        guard let code = registers.first?.obis else { return registers }
-        if code.isIdentity || code.isMessage {
-            for index in registers.indices { registers[index].readText(isMessage: code.isMessage) }
-        } else if code.a == 0, code.c == 24, code.d == 3 {
-            readProfile(&registers)
-        } else {
-            readTimes(&registers, code)
+    /// One register for each value of the data sets.
+    private static func registers(_ sets: DataSets) -> [Register] {
+        let characters = sets.characters.span
+        var registers: [Register] = []
+        registers.reserveCapacity(sets.valueCount)
+        for set in sets.sets {
+            let address = characters.extracting(set.address)
+            let code = ObisCode(ascii: address)
+            let isIndexed = set.values.count > 1 || address.isEmpty
+            for place in set.values {
+                let printed = characters.extracting(sets.values[place])
+                registers.append(
+                    Register(
+                        address: address, code: code, printed: PrintedValue(printed), printed,
+                        index: isIndexed ? place - set.values.lowerBound : nil))
+            }
+            guard let code else { continue }
+            if code.isIdentity || code.isMessage {
+                for index in set.values { registers[index].readText(isMessage: code.isMessage) }
+            } else if code.a == 0, code.c == 24, code.d == 3 {
+                readProfile(&registers, set, sets)
+            } else {
+                readTimes(&registers, code, set, sets)
+            }
         }
         return registers
     }
 
     /// Time stamps hold for the values behind them, up to the next one.
-    private static func readTimes(_ registers: inout [Register], _ code: ObisCode) {
+    private static func readTimes(_ registers: inout [Register], _ code: ObisCode, _ set: DataSet, _ sets: DataSets) {
         var stamp: (index: Int, time: MeterTime?)?
-        for index in registers.indices {
-            if let time = time(at: index, in: registers, code) {
+        for index in set.values {
+            // Nothing so short is a time.
+            if stamp == nil, sets.values[index].count < P1TimeStamp.shortest { continue }
+            let printed = sets.characters.span.extracting(sets.content(ofValue: index))
+            if let time = time(printed, at: index, in: registers, code) {
                 registers[index].value = .time(time)
                 stamp = (index, time)
-            } else if P1TimeStamp.hasSeason(registers[index].printed) {
+            } else if P1TimeStamp.hasSeason(printed) {
                 stamp = (index, nil)
             } else if let stamp {
                 registers[index].time = stamp.time
@@ -109,9 +135,10 @@ extension P1Content {
 
     /// Twelve digits without a season are a time only where one must stand: in the clock, and in front of a value
     /// with a unit.
-    private static func time(at index: Int, in registers: [Register], _ code: ObisCode) -> MeterTime? {
+    private static func time(
+        _ printed: Span<UInt8>, at index: Int, in registers: [Register], _ code: ObisCode
+    ) -> MeterTime? {
         guard registers[index].unit == nil else { return nil }
-        let printed = registers[index].printed
         if P1TimeStamp.mayLackSeason(printed) {
             let isInFront = index + 1 < registers.count && registers[index + 1].unit != nil
             return isInFront || code.isClock ? P1TimeStamp.time(printed) : nil
@@ -126,17 +153,28 @@ extension P1Content {
     ///
     /// Time, status, period in minutes, number of columns; the code and the unit of each column; the values. With one
     /// column its value has that code, that unit and that time.
-    private static func readProfile(_ registers: inout [Register]) {
-        let value = 6
-        guard registers.count == value + 1, registers[3].value.number == 1,
-            let code = ObisCode(registers[4].text ?? ""), let time = P1TimeStamp.time(registers[0].printed)
+    private static func readProfile(_ registers: inout [Register], _ set: DataSet, _ sets: DataSets) {
+        let first = set.values.lowerBound
+        let value = first + 6
+        let printed = sets.characters.span.extracting(sets.content(ofValue: first))
+        guard set.values.count == 7, registers[first + 3].value.number == 1,
+            let code = ObisCode(registers[first + 4].text ?? ""), let time = P1TimeStamp.time(printed)
         else { return }
-        registers[0].value = .time(time)
-        registers[0].isTimeOfNext = true
+        registers[first].value = .time(time)
+        registers[first].isTimeOfNext = true
         registers[value].printedCode = registers[value].code
         registers[value].obis = code
-        registers[value].unit = Unit(printed: registers[5].text ?? "")
+        registers[value].unit = Unit(printed: registers[first + 5].text ?? "")
         registers[value].time = time
+    }
+}
+
+extension DataSets {
+    /// The place of a value without its unit and the blanks around it.
+    fileprivate func content(ofValue index: Int) -> Range<Int> {
+        let place = values[index]
+        let content = PrintedValue(characters.span.extracting(place)).content
+        return (place.lowerBound + content.lowerBound)..<(place.lowerBound + content.upperBound)
     }
 }
 
@@ -190,12 +228,29 @@ enum P1Text {
 
     /// - Returns: nil where the digits are none, or could be meant as they stand.
     static func decoded(_ digits: [UInt8], isMessage: Bool) -> String? {
-        guard let characters = Hex.bytes(digits), !characters.isEmpty, characters.allSatisfy(\.isPrintable) else {
-            return nil
-        }
+        guard let characters = characters(digits.span), !characters.isEmpty else { return nil }
         guard !isMessage else { return characters.text }
         let content = characters.trimmed
         guard content.count >= shortestIdentity, content.allSatisfy({ $0.isDigit || $0.isLetter }) else { return nil }
         return content.text
+    }
+
+    /// The printable characters that pairs of digits are; blanks between the digits count nothing.
+    private static func characters(_ digits: Span<UInt8>) -> [UInt8]? {
+        var characters: [UInt8] = []
+        characters.reserveCapacity(digits.count / 2)
+        var high: UInt8?
+        for index in digits.indices where !digits[index].isBlank && !digits[index].isLineEnd {
+            guard let digit = digits[index].hexDigitValue else { return nil }
+            guard let first = high else {
+                high = digit
+                continue
+            }
+            let character = first << 4 | digit
+            guard character.isPrintable else { return nil }
+            characters.append(character)
+            high = nil
+        }
+        return high == nil ? characters : nil
     }
 }

@@ -145,8 +145,7 @@ extension P1Decoder {
                 warnings.append("The input ends at the mark !: a check behind it may have been lost.")
             }
             let telegram = try P1Content.telegram(
-                line: Array(content.prefix(scanner.identificationLength)),
-                data: content.dropFirst(scanner.identificationLength).dropLast(),
+                content, identificationLength: scanner.identificationLength,
                 lacksCheck: sent == nil && checksum == .auto, warnings: warnings)
             outputs.append(.frame(telegram))
         } catch {
@@ -203,6 +202,7 @@ extension P1Decoder {
     }
 
     private func bytes(from start: Int, to end: Int) -> [UInt8] {
-        start < end ? (start..<end).compactMap { buffer[$0] } : []
+        let end = min(end, buffer.count)
+        return start < end ? buffer.bytes.extracting(start..<end).array : []
     }
 }

@@ -35,7 +35,12 @@ struct P1Scanner {
     }
 
     mutating func scan(_ buffer: LinkBuffer) -> Finding {
-        while let byte = buffer[position] {
+        let bytes = buffer.bytes
+        while position < bytes.byteCount {
+            // Most characters are in the middle of a line.
+            if phase == .lines, head == nil, position > lineStart { skipText(bytes) }
+            guard position < bytes.byteCount else { break }
+            let byte = bytes[byte: position]
             let character = Parity.stripped(byte)
             let finding: Finding?
             switch phase {
@@ -47,6 +52,18 @@ struct P1Scanner {
             position += 1
         }
         return .wait
+    }
+
+    /// Passes over what neither ends the line nor begins an identification.
+    private mutating func skipText(_ bytes: RawSpan) {
+        let end = min(bytes.byteCount, Limits.p1Telegram)
+        var index = position
+        while index < end {
+            let byte = bytes[byte: index]
+            guard byte < 0x80, byte != UInt8(ascii: "/"), !byte.isLineEnd else { break }
+            index += 1
+        }
+        position = index
     }
 
     /// What there is when nothing more will come.
@@ -95,7 +112,7 @@ struct P1Scanner {
     /// Four digits or a line end. Anything else is damage, and could be damage to a digit.
     private mutating func scanEnd(_ character: UInt8, raw: UInt8) -> Finding? {
         if digits.count == 0, character.isLineEnd { return .end(mark: mark, sent: nil, end: position + 1) }
-        guard let digit = Self.digit(raw) else {
+        guard let digit = raw.hexDigitValue else {
             let error = WireError(.malformed, "neither four digits nor a line end behind the mark !", offset: position)
             return .broken(error, before: position)
         }
@@ -111,15 +128,8 @@ struct P1Scanner {
         case 0: character == UInt8(ascii: "/")
         case 1...3: character.isLetter
         case ..<Limits.identification:
-            character.isPrintable && !excluded.contains(character) || character == Control.stx
+            character.isOfIdentification || character == Control.stx
         default: false
         }
-    }
-
-    private static let excluded = Set("/!()".utf8)
-
-    private static func digit(_ byte: UInt8) -> UInt8? {
-        guard byte.isHexDigit else { return nil }
-        return byte.isDigit ? byte & 0x0F : (byte & 0x0F) + 9
     }
 }

@@ -12,28 +12,37 @@ enum Readout {
         identification: Identification?, sets: DataSets, warnings: [String] = []
     ) throws(WireError) -> Telegram {
         if let limit = sets.limitError { throw limit }
-        let codes = sets.sets.map { ObisCode(ascii: $0.address.span) }
-        let isHeat = isHeatMeter(sets.sets)
-        var registers: [Register] = []
-        registers.reserveCapacity(sets.valueCount)
-        for set in sets.sets {
-            let isIndexed = set.values.count > 1 || set.address.isEmpty
-            for (index, value) in set.values.enumerated() {
-                var register = Register(address: set.address, printed: value, index: isIndexed ? index : nil)
-                if isHeat, !set.address.contains(UInt8(ascii: ":")) { register.forgetObis() }
-                registers.append(register)
-            }
-        }
+        let isHeat = isHeatMeter(sets)
+        let registers = registers(sets, isHeat: isHeat)
         guard !registers.isEmpty else { throw WireError(.malformed, "the message holds no data set") }
         if let message = errorMessage(registers) {
             throw WireError(.meterError, "the meter answered with the error message (\(message))")
         }
         var meter = identification?.meter ?? MeterIdentity()
         meter.id = identity(in: registers)
-        meter.medium = isHeat ? .heat : medium(codes)
+        meter.medium = isHeat ? .heat : medium(registers)
         return Telegram(
             meter: meter, meterTime: MeterClock.time(in: registers), registers: registers,
             warnings: warnings + sets.malformedLines.map { "Line \($0) is not a data set and was left out." })
+    }
+
+    private static func registers(_ sets: DataSets, isHeat: Bool) -> [Register] {
+        let characters = sets.characters.span
+        var registers: [Register] = []
+        registers.reserveCapacity(sets.valueCount)
+        for set in sets.sets {
+            let address = characters.extracting(set.address)
+            let isIndexed = set.values.count > 1 || address.isEmpty
+            for place in set.values {
+                registers.append(
+                    Register(
+                        address: address, printed: characters.extracting(sets.values[place]),
+                        index: isIndexed ? place - set.values.lowerBound : nil))
+            }
+            guard isHeat, !address.indices.contains(where: { address[$0] == UInt8(ascii: ":") }) else { continue }
+            for index in set.values { registers[index].forgetObis() }
+        }
+        return registers
     }
 
     /// `(ER07)`, `(ERROR)`: an error message stands alone in its block (IEC 62056-21, 6.3).
@@ -51,30 +60,41 @@ enum Readout {
     /// The first of these that carries something: the meter's number 0.0.0, the maker's number C.1.0, then the
     /// device number 96.1.0 under electricity, 96.1.255 and any other 0-0:96.1.x.
     private static func identity(in registers: [Register]) -> String? {
-        let ranks: [(ObisCode) -> Bool] = [
-            { $0.a == 1 && $0.c == 0 && $0.d == 0 && $0.e == 0 },
-            { $0.a == 0 && $0.c == 96 && $0.d == 1 && $0.e == 0 },
-            { $0.a == 1 && $0.c == 96 && $0.d == 1 && $0.e == 0 },
-            { $0.a <= 1 && $0.c == 96 && $0.d == 1 && $0.e == 255 },
-            { $0.a == 0 && $0.c == 96 && $0.d == 1 },
-        ]
-        for matches in ranks {
-            for register in registers {
-                guard let code = register.obis, code.f == 255, matches(code), let text = register.text else { continue }
-                let id = Array(text.utf8).trimmed
-                // Zeros are a number that nobody has set.
-                if register.value != .unavailable, id.contains(where: { $0 != UInt8(ascii: "0") }) { return id.text }
-            }
+        var best: (rank: Int, id: String)?
+        for index in registers.indices {
+            guard let rank = registers[index].obis.flatMap(rank), rank < best?.rank ?? .max,
+                registers[index].value != .unavailable, let text = registers[index].text
+            else { continue }
+            let id = Array(text.utf8).trimmed
+            // Zeros are a number that nobody has set.
+            if id.contains(where: { $0 != UInt8(ascii: "0") }) { best = (rank, id.text) }
         }
-        return nil
+        return best?.id
+    }
+
+    /// 0 for the best name of a meter; nil for what is none.
+    private static func rank(_ code: ObisCode) -> Int? {
+        switch (code.a, code.c, code.d, code.e) {
+        case _ where code.f != 255: nil
+        case (1, 0, 0, 0): 0
+        case (0, 96, 1, 0): 1
+        case (1, 96, 1, 0): 2
+        case (0...1, 96, 1, 255): 3
+        case (0, 96, 1, _): 4
+        default: nil
+        }
     }
 
     // MARK: What
 
     /// Value group A of the codes: electricity unless they all belong to another medium.
-    private static func medium(_ codes: [ObisCode?]) -> Medium {
-        let groups = Set(codes.compactMap { $0?.a }.filter { $0 != 0 })
-        guard groups.count == 1, let group = groups.first else { return .electricity }
+    private static func medium(_ registers: [Register]) -> Medium {
+        var group: UInt8?
+        for index in registers.indices {
+            guard let a = registers[index].obis?.a, a != 0 else { continue }
+            if let group, group != a { return .electricity }
+            group = a
+        }
         switch group {
         case 4, 5, 6: return .heat
         case 7: return .gas
@@ -85,13 +105,17 @@ enum Readout {
 
     /// Heat meters print codes of their own (EN 1434-3, EN 61107): 6.8 is heat in GJ or MWh and 6.26 a volume.
     /// Read as OBIS codes they would be reactive energy.
-    private static func isHeatMeter(_ sets: [DataSet]) -> Bool {
-        let heat = Set(["GJ", "MJ", "kWh", "MWh", "GWh"])
-        return sets.contains { set in
-            guard let value = set.values.first else { return false }
-            let unit = value.split(separator: UInt8(ascii: "*")).dropFirst().last.map { $0.trimmed.text }
-            guard let unit else { return false }
-            return (set.address.text == "6.8" && heat.contains(unit)) || (set.address.text == "6.26" && unit == "m3")
+    private static func isHeatMeter(_ sets: DataSets) -> Bool {
+        sets.sets.contains { set in
+            let address = sets[set.address]
+            // Nearly all addresses are others.
+            guard address.first == UInt8(ascii: "6"), let value = set.values.first else { return false }
+            let unit = sets[sets.values[value]].split(separator: UInt8(ascii: "*")).dropFirst().last
+            switch (address.text, unit?.trimmed.text) {
+            case ("6.8", "GJ"), ("6.8", "MJ"), ("6.8", "kWh"), ("6.8", "MWh"), ("6.8", "GWh"), ("6.26", "m3"):
+                return true
+            default: return false
+            }
         }
     }
 }

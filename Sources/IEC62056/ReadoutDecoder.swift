@@ -163,7 +163,7 @@ extension ReadoutDecoder {
     private mutating func judgeBlock(_ scanner: MessageScanner, end: Int) {
         guard let start = scanner.blockStart, let sent = buffer[end + 1] else { return }
         let content = bytes(from: start + 1, to: end)
-        let computed = content.reduce(buffer[end] ?? 0) { $0 ^ $1 }
+        let computed = Checksum.bcc(content.rawSpan) ^ (buffer[end] ?? 0)
         guard !buffer.hasWrongParity(in: start + 1..<end), sent < 0x80 else {
             return refuse(
                 WireError(.checksum, "a character with a wrong parity bit in the block"), consuming: end + 2, at: start)
@@ -193,7 +193,7 @@ extension ReadoutDecoder {
     /// A command of the reader is no reading; only P0 carries something of the meter, the operand for a password.
     private mutating func emitCommand(_ content: [UInt8], _ scanner: MessageScanner, warnings: [String], count: Int) {
         let command = content.prefix(2).text
-        let data = content.dropFirst(2).drop { $0 == Control.stx }
+        let data = Array(content.dropFirst(2).drop { $0 == Control.stx })
         if command == "P0" {
             let warning = "This is the meter's request for a password (P0)."
             finishMessage(scanner, sets: DataSets(data), warnings: warnings + [warning], count: count)
@@ -302,7 +302,7 @@ extension ReadoutDecoder {
     }
 
     private func bytes(from start: Int, to end: Int) -> [UInt8] {
-        start < end ? (start..<end).compactMap { buffer[$0] } : []
+        buffer.characters(from: start, to: end)
     }
 
     private func hex(_ byte: UInt8) -> String {

@@ -15,22 +15,25 @@ enum RegisterAnswer {
     static func lines(_ content: [UInt8], asked: String) throws(Fault) -> [UInt8] {
         let sets = DataSets(content)
         if let limit = sets.limitError { throw Fault(clause: limit.message) }
-        guard sets.isWellFormed, let first = sets.sets.first else {
+        guard sets.isWellFormed, !sets.sets.isEmpty else {
             throw Fault(clause: "the meter's answer is no data set")
         }
-        if sets.valueCount == 1, let value = first.values.first?.trimmed.text, Readout.isErrorMessage(value) {
+        if sets.valueCount == 1, let value = sets.values.first.map({ sets[$0].trimmed.text }),
+            Readout.isErrorMessage(value)
+        {
             throw Fault(clause: "the meter answered with the error message (\(value))")
         }
-        guard sets.sets.allSatisfy({ $0.address.isEmpty || isSame($0.address, asked) }) else {
-            let name = sets.sets.map(\.address.text).first { !isSame(Array($0.utf8), asked) } ?? ""
+        let addresses = sets.sets.map { Array(sets[$0.address]) }
+        guard addresses.allSatisfy({ $0.isEmpty || isSame($0, asked) }) else {
+            let name = addresses.first { !isSame($0, asked) }?.text ?? ""
             throw Fault(clause: "the meter answered with another register, \(name)")
         }
-        return sets.sets.flatMap { line(of: $0, asked: asked) }
+        return zip(addresses, sets.sets).flatMap { line(of: sets.values(of: $1), address: $0, asked: asked) }
     }
 
-    private static func line(of set: DataSet, asked: String) -> [UInt8] {
-        var line = set.address.isEmpty ? Array(asked.utf8) : set.address
-        for value in set.values { line += [UInt8(ascii: "(")] + value + [UInt8(ascii: ")")] }
+    private static func line(of values: [[UInt8]], address: [UInt8], asked: String) -> [UInt8] {
+        var line = address.isEmpty ? Array(asked.utf8) : address
+        for value in values { line += [UInt8(ascii: "(")] + value + [UInt8(ascii: ")")] }
         return line + [Control.carriageReturn, Control.lineFeed]
     }
 

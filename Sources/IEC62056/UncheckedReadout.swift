@@ -9,30 +9,32 @@ enum UncheckedReadout {
         if let line = sets.malformedLines.first {
             return WireError(.malformed, "line \(line) of the readout is not a data set")
         }
-        if let first = sets.sets.first, !ObisAddress.isPlausible(first.address) {
-            return WireError(.malformed, "the readout starts with \"\(first.address.text)\", which is no address")
+        if let first = sets.sets.first.map({ sets[$0.address] }), !ObisAddress.isPlausible(first) {
+            return WireError(.malformed, "the readout starts with \"\(first.text)\", which is no address")
         }
         return isFromLine ? damage(in: sets) : nil
     }
 
     private static func damage(in sets: DataSets) -> WireError? {
+        let first = sets.sets.first.map { sets[$0.address] }
         for (index, set) in sets.sets.enumerated() {
-            if !ObisAddress.isPlausible(set.address) {
-                return WireError(.malformed, "\"\(set.address.text)\" in the readout is no address")
+            let address = sets[set.address]
+            if !ObisAddress.isPlausible(address) {
+                return WireError(.malformed, "\"\(address.text)\" in the readout is no address")
             }
-            if index > 0, !set.address.isEmpty, set.address == sets.sets.first?.address {
+            if index > 0, !address.isEmpty, address == first {
                 return WireError(
-                    .framing, "\(set.address.text) begins the readout a second time; the end of the first one was lost")
+                    .framing, "\(address.text) begins the readout a second time; the end of the first one was lost")
             }
-            if let value = set.values.first(where: isDamagedNumber) {
-                return WireError(.malformed, "\"\(value.text)\" of \(set.address.text) has a unit and is no number")
+            if let value = sets.values[set.values].first(where: { isDamagedNumber(sets[$0]) }) {
+                return WireError(.malformed, "\"\(sets[value].text)\" of \(address.text) has a unit and is no number")
             }
         }
         return nil
     }
 
     /// Digits with a unit behind them and something among them that no number has.
-    private static func isDamagedNumber(_ value: [UInt8]) -> Bool {
+    private static func isDamagedNumber(_ value: ArraySlice<UInt8>) -> Bool {
         let parts = value.split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false)
         guard parts.count == 2, let number = parts.first, let unit = parts.last, Unit(printed: unit.text) != nil
         else { return false }

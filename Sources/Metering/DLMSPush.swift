@@ -45,7 +45,8 @@ struct ProfiledPushDecoder: Framer {
     }
 
     private static func missingProfile(for telegram: Telegram) -> String {
-        guard telegram.registers.allSatisfy({ $0.obis == nil }) else {
+        let registers = telegram.registers
+        guard registers.indices.allSatisfy({ registers[$0].obis == nil }) else {
             return "the meter sends values without units: configure a profile (for an E450 lg-e450) to use them"
         }
         return "the meter sends \(telegram.registers.count) values without names (\(telegram.list ?? "")): "
@@ -85,7 +86,14 @@ extension Profile {
 extension Telegram {
     /// Whether nothing measured in it has a unit.
     fileprivate var needsProfile: Bool {
-        let measured = registers.filter { $0.value.number != nil && ($0.obis.map { $0.a == 1 } ?? ($0.index != nil)) }
-        return !measured.isEmpty && measured.allSatisfy { $0.unit == nil }
+        var hasMeasured = false
+        for index in registers.indices {
+            guard case .number = registers[index].value else { continue }
+            let isMeasured = registers[index].obis.map { $0.a == 1 } ?? (registers[index].index != nil)
+            guard isMeasured else { continue }
+            if registers[index].unit != nil { return false }
+            hasMeasured = true
+        }
+        return hasMeasured
     }
 }

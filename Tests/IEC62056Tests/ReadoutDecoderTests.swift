@@ -294,8 +294,9 @@ struct DamageTests {
     func limits() {
         let tooMany = String(repeating: "()\r\n", count: Limits.registers + 1)
         let tooLong = "1.8.0(" + String(repeating: "1", count: Limits.readoutLine) + ")\r\n"
+        let tooLongAddress = String(repeating: "1", count: Limits.readoutLine + 1) + "\r\n"
         let tooBig = String(repeating: "1.8.0(00000000000000000000000)\r\n", count: Limits.readout / 32 + 1)
-        for text in [tooMany, tooLong, tooBig] {
+        for text in [tooMany, tooLong, tooLongAddress, tooBig] {
             let bytes = Sample.bytes(Sample.identification) + Sample.block(text + "!\r\n")
             #expect(telegrams(bytes).isEmpty)
             #expect(errors(bytes).first?.code == .limit)

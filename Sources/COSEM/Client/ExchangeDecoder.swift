@@ -95,7 +95,8 @@ public struct ExchangeDecoder: Framer {
 
     private mutating func frame() -> Bool {
         switch HDLCCandidate(at: 0, in: buffer.bytes) {
-        case .frame(let frame, let length):
+        case .frame(let layout, let length):
+            let frame = HDLCFrame(layout, in: buffer.bytes)
             buffer.consume(length)
             take(frame)
         case .incomplete where !isFinishing: return false
@@ -141,7 +142,8 @@ public struct ExchangeDecoder: Framer {
         guard frame.control & 0x01 == 0, !frame.information.isEmpty else { return }
         // Addresses are no longer than four bytes, so that there are few.
         if segments.count > 16 { segments = [:] }
-        let (complete, dropped) = segments[frame.source, default: SegmentAssembly()].add(frame)
+        let (complete, dropped) = segments[frame.source, default: SegmentAssembly()]
+            .add(frame.information, isSegmented: frame.isSegmented)
         if let dropped { outputs.append(.rejected(dropped, discarded: 0)) }
         guard let complete else { return }
         process(LLC.isHeader(complete) ? Array(complete.dropFirst(LLC.length)) : complete)
@@ -379,7 +381,7 @@ public struct ExchangeDecoder: Framer {
             isDedicated ? CipheringKeys(encryption: dedicatedKey, authentication: keys.authentication) : keys
         let opened = try content.open(with: used) { plain in
             [0x01, 0x08, GetExchange.requestTag, GetExchange.responseTag, 0xC1, 0xC3, 0xC5, 0xC7]
-                .contains(plain.first ?? 0) || DataNotification.isWhole(plain)
+                .contains(plain.first ?? 0) || DataNotification(whole: plain) != nil
         }
         ciphering = Ciphering(
             systemTitle: content.systemTitle, securityControl: content.securityControl,

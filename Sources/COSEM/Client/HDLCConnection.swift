@@ -380,7 +380,8 @@ struct HDLCScanner: Sendable {
             }
             if noise > 0 { return .noise(noise) }
             switch HDLCCandidate(at: 0, in: buffer.bytes) {
-            case .frame(let frame, let length):
+            case .frame(let layout, let length):
+                let frame = HDLCFrame(layout, in: buffer.bytes)
                 // The closing flag may open the next frame.
                 buffer.consume(length)
                 return .frame(frame)
