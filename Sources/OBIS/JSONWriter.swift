@@ -184,15 +184,13 @@ public struct JSONWriter: Sendable {
 
     /// Almost no text has anything to escape: it is taken over as a whole.
     private mutating func appendEscaped(_ text: String) {
+        guard !text.utf8.contains(where: Self.isEscaped) else {
+            for byte in text.utf8 { appendEscaped(byte) }
+            return
+        }
         var text = text
         // The view ends with the call, which copies it.
-        text.withUTF8 { utf8 in
-            if unsafe utf8.contains(where: Self.isEscaped) {
-                for unsafebyte in unsafe utf8 { appendEscaped(byte) }
-            } else {
-                unsafe bytes.append(contentsOf: utf8)
-            }
-        }
+        text.withUTF8 { utf8 in unsafe bytes.append(contentsOf: utf8) }
     }
 
     /// RFC 8259, 7: quotation mark, reverse solidus and control characters.
