@@ -14,26 +14,42 @@ struct DataField: Hashable, Sendable {
     }
 
     let coding: Coding
-    /// The least significant byte first, texts from their last character on.
-    let bytes: [UInt8]
+    /// How many bytes they are.
+    let count: Int
+    /// Up to eight bytes as a number without a sign, unless it is `bytes` that has them.
+    private let bits: UInt64
+    /// Texts and long data: the least significant byte first, texts from their last character on.
+    private let bytes: [UInt8]
 
-    init(_ coding: Coding, bytes: [UInt8]) {
+    init(_ coding: Coding, number: UInt64, count: Int) {
         self.coding = coding
-        self.bytes = bytes
+        self.count = count
+        bits = number
+        bytes = []
     }
 
     /// - Parameter isReversed: the most significant byte comes first (CI 76).
     init(_ coding: DataInformation.Coding, isReversed: Bool, _ reader: inout WireReader) throws(WireError) {
-        let length: Int
         switch coding {
-        case .none: (self.coding, length) = (.none, 0)
-        case .integer(let count): (self.coding, length) = (.integer, count)
-        case .real: (self.coding, length) = (.real, 4)
-        case .decimal(let count): (self.coding, length) = (.decimal(isNegative: false), count)
-        case .variable: (self.coding, length) = try Self.variable(&reader)
+        case .none: (self.coding, count) = (.none, 0)
+        case .integer(let count): (self.coding, self.count) = (.integer, count)
+        case .real: (self.coding, count) = (.real, 4)
+        case .decimal(let count): (self.coding, self.count) = (.decimal(isNegative: false), count)
+        case .variable: (self.coding, count) = try Self.variable(&reader)
         }
-        let sent = try reader.bytes(length)
-        bytes = isReversed ? sent.reversed() : sent
+        if count <= 8, self.coding != .text, self.coding != .binary {
+            bits = try reader.number(count, isReversed: isReversed)
+            bytes = []
+        } else {
+            let sent = try reader.bytes(count)
+            bits = 0
+            bytes = isReversed ? sent.reversed() : sent
+        }
+    }
+
+    /// By its place, the least significant first.
+    private func byte(_ place: Int) -> UInt8 {
+        bytes.isEmpty ? UInt8(truncatingIfNeeded: bits >> UInt64(8 * place)) : bytes[place]
     }
 
     private static func variable(_ reader: inout WireReader) throws(WireError) -> (Coding, Int) {
@@ -69,7 +85,7 @@ extension DataField {
     var number: Number? {
         switch coding {
         case .none: .unavailable
-        case .integer: bytes.isEmpty ? .unavailable : .number(FixedDecimal(signed))
+        case .integer: count == 0 ? .unavailable : .number(FixedDecimal(signed))
         case .real: real
         case .decimal(let isNegative): decimal(isNegative: isNegative)
         case .text, .binary: nil
@@ -80,8 +96,8 @@ extension DataField {
     ///
     /// - Returns: nil where the data are no integer.
     var unsigned: RegisterValue? {
-        guard coding == .integer, !bytes.isEmpty else { return nil }
-        return Int64(exactly: pattern).map { .number(FixedDecimal($0)) } ?? .wide("\(pattern)")
+        guard coding == .integer, count > 0 else { return nil }
+        return Int64(exactly: bits).map { .number(FixedDecimal($0)) } ?? .wide("\(bits)")
     }
 
     /// The characters in reading order (ISO 8859-1) without zeros behind them. Where they are no printable text, and
@@ -92,33 +108,36 @@ extension DataField {
         return characters.allSatisfy(Latin1.isPrintable) ? Latin1.text(characters.reversed()) : Hex.string(bytes)
     }
 
-    private var pattern: UInt64 {
-        bytes.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
-    }
+    /// The point in time that the data are.
+    var time: TimePoint? { coding == .integer ? TimePoint(bits, count: count) : nil }
+
+    /// Hexadecimal digits, the most significant first.
+    var digits: String { Hex.string((0..<count).reversed().map(byte)) }
 
     private var signed: Int64 {
-        let shift = 64 - 8 * min(8, bytes.count)
-        return Int64(bitPattern: pattern << UInt64(shift)) >> Int64(shift)
+        let shift = UInt64(64 - 8 * min(8, count))
+        return Int64(bitPattern: bits << shift) >> Int64(shift)
     }
 
     private var real: Number {
-        let number = Float(bitPattern: UInt32(truncatingIfNeeded: pattern))
+        let number = Float(bitPattern: UInt32(truncatingIfNeeded: bits))
         return FixedDecimal(number).map { .number($0) } ?? .unavailable
     }
 
     /// Two digits in each byte. A first digit F is a minus sign; all F is how a meter says that it has no value.
     private func decimal(isNegative: Bool) -> Number {
-        guard bytes.contains(where: { $0 != 0xFF }) else { return .unavailable }
-        var digits = bytes.reversed().flatMap { [$0 >> 4, $0 & 0xF] }
-        let hasSign = digits[0] == 0xF
-        if hasSign { digits[0] = 0 }
+        var isNegative = isNegative
+        guard (0..<count).contains(where: { byte($0) != 0xFF }) else { return .unavailable }
         var mantissa: Int64 = 0
-        for digit in digits {
+        for place in (0..<count).reversed() {
+            var high = byte(place) >> 4
+            let low = byte(place) & 0xF
+            if high == 0xF, place == count - 1 { (high, isNegative) = (0, !isNegative) }
             // Nine bytes at most: 18 digits fit.
-            guard digit <= 9, mantissa <= Int64.max / 10 - 1 else { return .damaged }
-            mantissa = mantissa * 10 + Int64(digit)
+            guard high <= 9, low <= 9, mantissa <= Int64.max / 100 - 1 else { return .damaged }
+            mantissa = mantissa * 100 + Int64(high * 10 + low)
         }
-        return .number(FixedDecimal(isNegative != hasSign ? -mantissa : mantissa))
+        return .number(FixedDecimal(isNegative ? -mantissa : mantissa))
     }
 }
 

@@ -20,11 +20,17 @@ struct DataInformation: Hashable, Sendable {
         case variable
     }
 
-    var function: RecordIdentity.Function
-    var storage: Int
+    var function = RecordIdentity.Function.instantaneous
+    var storage = 0
     var tariff = 0
     var subunit = 0
-    var coding: Coding
+    var coding = Coding.none
+
+    /// A present value of the whole meter.
+    init() {}
+
+    /// Now, and of the meter as a whole.
+    var isPresent: Bool { function == .instantaneous && storage == 0 && subunit == 0 }
 
     private static let more: UInt8 = 0x80
 

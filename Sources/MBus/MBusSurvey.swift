@@ -172,10 +172,10 @@ extension FrameSurvey {
                 let value = try ValueInformation(&reader)
                 let field = try DataField(data.coding, isReversed: isReversed, &reader)
                 let end = origin + reader.offset
-                let place = BytePlaces((end - field.bytes.count)..<end)
-                if Self.secrets.contains(value.quantity) {
+                let place = BytePlaces((end - field.count)..<end)
+                if Self.secrets.contains(value.quantityName) {
                     identities.append(Identity(place, as: .secret))
-                } else if Self.identifying.contains(value.quantity) {
+                } else if Self.identifying.contains(value.quantityName) {
                     identities += Self.identity(field, at: place, isReversed: isReversed)
                 } else if field.coding != .text, field.coding != .binary {
                     readings.append(BytePlaces((origin + start)..<end))

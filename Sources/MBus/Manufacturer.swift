@@ -1,3 +1,5 @@
+import OBIS
+
 /// A maker's three letters in fifteen bits (IEC 62056-21, A.2, as EN 13757-3 packs them): five bits for each letter,
 /// the first highest, 1 for A.
 enum Manufacturer {
@@ -5,9 +7,10 @@ enum Manufacturer {
 
     /// - Returns: nil where a letter is none, as in the 0 of a meter that names no maker.
     static func letters(of code: UInt16) -> String? {
-        let letters = [10, 5, 0].map { UInt8(truncatingIfNeeded: code >> UInt16($0) & 0x1F) }
-        guard code < 0x8000, letters.allSatisfy({ (1...26).contains($0) }) else { return nil }
-        return String(decoding: letters.map { $0 + letterBase }, as: UTF8.self)
+        func number(_ place: Int) -> UInt8 { UInt8(truncatingIfNeeded: code >> UInt16(10 - 5 * place) & 0x1F) }
+        for place in 0..<3 where !(1...26).contains(number(place)) { return nil }
+        guard code < 0x8000 else { return nil }
+        return String(count: 3) { number($0) + letterBase }
     }
 
     /// - Returns: nil for anything but three letters.

@@ -18,9 +18,15 @@ public typealias Decipher =
 ///
 /// The lower CI of a pair has the least significant byte first, 76 and 77 the most significant.
 public struct MeterResponse: Sendable, Hashable {
-    public private(set) var telegram = Telegram()
-    private var records = RecordList([])
+    private var meter = MeterIdentity()
+    private var records = RecordList()
     private var device: DeviceType?
+
+    public var telegram: Telegram {
+        Telegram(
+            meter: meter, meterTime: records.meterTime, registers: records.registers, warnings: records.warnings)
+    }
+
     /// The meter has more to say: it is asked again, with the frame count bit toggled.
     public var moreRecordsFollow: Bool { records.moreRecordsFollow }
     /// The primary address of the slave, as its answer carries it.
@@ -38,7 +44,7 @@ public struct MeterResponse: Sendable, Hashable {
         case .longHeader, .longHeaderCommand: try readLongHeader(frame.data, isReversed: false, decipher)
         case .longHeaderReversed: try readLongHeader(frame.data, isReversed: true, decipher)
         case .shortHeader, .shortHeaderCommand: try readShortHeader(frame.data, decipher)
-        case .noHeader: try readRecords(frame.data, isReversed: false, device: nil, headerLength: 0)
+        case .noHeader: try readRecords(frame.data, behind: 0, isReversed: false)
         case .fixedStructure: try readFixedStructure(frame.data, isReversed: false)
         case .fixedStructureReversed: try readFixedStructure(frame.data, isReversed: true)
         case .applicationError: throw ApplicationReport.error(frame.data)
@@ -67,43 +73,37 @@ public struct MeterResponse: Sendable, Hashable {
         _ data: [UInt8], isReversed: Bool, _ decipher: Decipher?
     ) throws(WireError) {
         guard data.count >= Self.longHeaderLength else { throw Self.shortHeader(data) }
-        let sent = Array(data[..<Self.longHeaderLength])
-        let header = isReversed ? Self.reversedFields(sent) : sent
-        guard let sender = SecondaryAddress(bytes: header) else { throw Self.shortHeader(data) }
-        identify(sender, accessNumber: header[8], status: header[9])
-        let configuration = Configuration(low: header[10], high: header[11])
-        let vector = header[4..<6] + header[0..<4] + header[6..<8] + [UInt8](repeating: header[8], count: 8)
-        let records = try configuration.open(
-            Array(data[Self.longHeaderLength...]), vector: Array(vector), sender: sender, decipher)
-        try readRecords(
-            records, isReversed: isReversed, device: DeviceType(sender.medium), headerLength: Self.longHeaderLength)
+        var reader = WireReader(data.rawSpan)
+        let sender = SecondaryAddress(
+            identification: UInt32(truncatingIfNeeded: try reader.number(4, isReversed: isReversed)),
+            manufacturer: UInt16(truncatingIfNeeded: try reader.number(2, isReversed: isReversed)),
+            version: try reader.uint8(), medium: try reader.uint8())
+        let accessNumber = try reader.uint8()
+        identify(sender, accessNumber: accessNumber, status: try reader.uint8())
+        let configuration = Configuration(
+            UInt16(truncatingIfNeeded: try reader.number(2, isReversed: isReversed)), sender, accessNumber)
+        device = DeviceType(sender.medium)
+        try readRecords(data, behind: Self.longHeaderLength, isReversed: isReversed, configuration, decipher)
     }
 
     private mutating func readShortHeader(_ data: [UInt8], _ decipher: Decipher?) throws(WireError) {
         guard data.count >= Self.shortHeaderLength else { throw Self.shortHeader(data) }
-        telegram.meter.accessNumber = data[0]
-        telegram.meter.status = data[1]
-        let configuration = Configuration(low: data[2], high: data[3])
-        // Without the identification there is no initialisation vector.
-        let records = try configuration.open(
-            Array(data[Self.shortHeaderLength...]), vector: nil, sender: nil, decipher)
-        try readRecords(records, isReversed: false, device: nil, headerLength: Self.shortHeaderLength)
+        meter.accessNumber = data[0]
+        meter.status = data[1]
+        let configuration = Configuration(UInt16(data[3]) << 8 | UInt16(data[2]), nil, data[0])
+        try readRecords(data, behind: Self.shortHeaderLength, isReversed: false, configuration, decipher)
     }
 
     private static func shortHeader(_ data: [UInt8]) -> WireError {
         WireError(.truncated, "the header ends after \(data.count) bytes", offset: contentOffset + data.count)
     }
 
-    private static func reversedFields(_ header: [UInt8]) -> [UInt8] {
-        header[0..<4].reversed() + header[4..<6].reversed() + header[6..<10] + header[10..<12].reversed()
-    }
-
     private mutating func identify(_ sender: SecondaryAddress, accessNumber: UInt8, status: UInt8) {
         secondaryAddress = sender
-        telegram.meter = MeterIdentity(
+        meter = MeterIdentity(
             id: Hexadecimal.text(UInt64(sender.identification), digits: 8),
             manufacturer: Manufacturer.letters(of: sender.manufacturer),
-            medium: DeviceType(sender.medium)?.medium ?? .other, version: "\(sender.version)",
+            medium: DeviceType(sender.medium)?.medium ?? .other, version: String(sender.version),
             accessNumber: accessNumber, status: status)
     }
 
@@ -113,33 +113,38 @@ public struct MeterResponse: Sendable, Hashable {
     private static let contentOffset = LongFrame.headerLength + LongFrame.minimumContent
 
     private mutating func readRecords(
-        _ data: [UInt8], isReversed: Bool, device: DeviceType?, headerLength: Int
+        _ data: [UInt8], behind header: Int, isReversed: Bool, _ configuration: Configuration? = nil,
+        _ decipher: Decipher? = nil
     ) throws(WireError) {
-        do {
-            records = try RecordList(data, isReversed: isReversed)
-        } catch { throw error.shifted(by: Self.contentOffset + headerLength) }
-        self.device = device
-        interpret()
+        if let plain = try configuration?.open(data.dropFirst(header), decipher) {
+            try readRecords(plain, from: 0, isReversed: isReversed, origin: Self.contentOffset + header)
+        } else {
+            try readRecords(data, from: header, isReversed: isReversed, origin: Self.contentOffset)
+        }
     }
 
-    private mutating func interpret() {
-        telegram.meterTime = records.meterTime
-        telegram.registers = records.registers
-        telegram.warnings = records.warnings
-        if let device { RegisterNames.name(&telegram.registers, records.records, device) }
+    /// - Parameter origin: where the bytes begin in the frame, for errors.
+    private mutating func readRecords(
+        _ bytes: [UInt8], from start: Int, isReversed: Bool, origin: Int
+    ) throws(WireError) {
+        var reader = WireReader(bytes.rawSpan).rewound(to: start)
+        do {
+            records = try RecordList(&reader, isReversed: isReversed)
+        } catch { throw error.shifted(by: origin) }
+        records.interpret(device)
     }
 
     /// Goes on with the next telegram of the same answer: a meter with much to say cuts its list anywhere, and dates and
     /// doubtful names count over the whole of it.
     mutating func append(_ next: MeterResponse) {
         records.append(next.records)
-        interpret()
+        records.interpret(device)
     }
 
     /// Leaves out the mark that more telegrams follow.
     mutating func dropMark() {
         records.dropMark()
-        interpret()
+        records.interpret(device)
     }
 
     private mutating func readFixedStructure(_ data: [UInt8], isReversed: Bool) throws(WireError) {
@@ -148,11 +153,11 @@ public struct MeterResponse: Sendable, Hashable {
             content = try FixedStructure(data, isReversed: isReversed)
         } catch { throw error.shifted(by: Self.contentOffset) }
         device = DeviceType(fixed: content.medium)
-        telegram.meter = MeterIdentity(
+        meter = MeterIdentity(
             id: Hexadecimal.text(UInt64(content.identification), digits: 8), medium: device?.medium ?? .other,
             accessNumber: content.accessNumber, status: content.status)
-        records = RecordList(content.records)
-        interpret()
+        records = content.records
+        records.interpret(device)
     }
 }
 
@@ -162,49 +167,56 @@ public struct MeterResponse: Sendable, Hashable {
 private struct Configuration {
     let mode: UInt8
     let encryptedBlocks: Int
+    /// Nil where the header does not name the meter.
+    let sender: SecondaryAddress?
+    let accessNumber: UInt8
 
-    init(low: UInt8, high: UInt8) {
-        mode = high & 0x1F
-        encryptedBlocks = Int(low >> 4)
+    init(_ word: UInt16, _ sender: SecondaryAddress?, _ accessNumber: UInt8) {
+        mode = UInt8(word >> 8 & 0x1F)
+        encryptedBlocks = Int(word >> 4 & 0xF)
+        self.sender = sender
+        self.accessNumber = accessNumber
     }
 
     private static let blockLength = 16
 
-    /// - Parameter vector: nil where the header does not name the sender.
-    /// - Returns: plain records.
-    func open(
-        _ data: [UInt8], vector: [UInt8]?, sender: SecondaryAddress?, _ decipher: Decipher?
-    ) throws(WireError) -> [UInt8] {
+    /// - Returns: plain records; nil where they are so already.
+    func open(_ data: ArraySlice<UInt8>, _ decipher: Decipher?) throws(WireError) -> [UInt8]? {
         switch mode {
-        case 5: return try openCBC(data, vector: vector, sender: sender, decipher)
+        case 5: return try openCBC(data, decipher)
         // Those that a standard defines. In others the word is the signature that old meters have there.
         case 2...4, 6...10, 13:
-            throw WireError(.unsupported, "meter \(Self.name(sender)) encrypts in mode \(mode), which is not known")
-        default: return data
+            throw WireError(.unsupported, "meter \(name) encrypts in mode \(mode), which is not known")
+        default: return nil
         }
     }
 
-    private static func name(_ sender: SecondaryAddress?) -> String { sender?.description ?? "of unknown number" }
+    private var name: String { sender?.description ?? "of unknown number" }
 
-    private func openCBC(
-        _ data: [UInt8], vector: [UInt8]?, sender: SecondaryAddress?, _ decipher: Decipher?
-    ) throws(WireError) -> [UInt8] {
-        guard encryptedBlocks > 0 else { return data }
+    private func openCBC(_ data: ArraySlice<UInt8>, _ decipher: Decipher?) throws(WireError) -> [UInt8]? {
+        guard encryptedBlocks > 0 else { return nil }
         let length = encryptedBlocks * Self.blockLength
         guard data.count >= length else {
             throw WireError(.truncated, "\(length) encrypted bytes, \(data.count) are there")
         }
-        guard let vector else {
+        // Without the identification there is no initialisation vector.
+        guard let sender else {
             throw WireError(.unsupported, "encrypted records behind a header that does not name the meter")
         }
         guard let decipher else {
-            throw WireError(.keyMissing, "meter \(Self.name(sender)) encrypts its records, and no key is configured")
+            throw WireError(.keyMissing, "meter \(name) encrypts its records, and no key is configured")
         }
-        let plain = try decipher(Array(data[..<length]), vector)
+        let plain = try decipher(Array(data.prefix(length)), vector(sender))
         // Two fillers prove the key.
         guard plain.count == length, plain.starts(with: [0x2F, 0x2F]) else {
-            throw WireError(.decryption, "the records of meter \(Self.name(sender)) do not decrypt with this key")
+            throw WireError(.decryption, "the records of meter \(name) do not decrypt with this key")
         }
-        return plain + data[length...]
+        return plain + data.dropFirst(length)
+    }
+
+    /// The maker, the identification, version and medium, and eight times the access number.
+    private func vector(_ sender: SecondaryAddress) -> [UInt8] {
+        let address = sender.bytes
+        return address[4..<6] + address[0..<4] + address[6..<8] + [UInt8](repeating: accessNumber, count: 8)
     }
 }

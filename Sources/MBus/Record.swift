@@ -1,108 +1,79 @@
 import OBIS
 import Wire
 
-/// One record of a telegram.
-struct Record: Hashable, Sendable {
-    var register: Register
+/// What one record says: its value, and what is odd about it.
+struct RecordContent {
+    private(set) var value = RegisterValue.unavailable
+    private(set) var wireValue: RegisterValue?
     /// The point in time that the record holds, where it holds one.
-    var time: TimePoint?
-    /// What is measured; nil for the maker's own data.
-    var information: ValueInformation?
-    var warning: String?
+    private(set) var time: TimePoint?
+    /// Behind the name of the record.
+    private(set) var warning: String?
 
-    /// - Parameters:
-    ///   - first: the DIF.
-    ///   - number: the place in the telegram.
-    ///   - isReversed: the most significant byte comes first.
-    init(first: UInt8, number: Int, isReversed: Bool, _ reader: inout WireReader) throws(WireError) {
-        let data = try DataInformation(first: first, &reader)
-        let value = try ValueInformation(&reader)
-        let field = try DataField(data.coding, isReversed: isReversed, &reader)
-        self.init(
-            field, as: value,
-            RecordIdentity(
-                number: number, function: data.function, storage: data.storage, tariff: data.tariff,
-                subunit: data.subunit, quantity: value.name))
-    }
-
-    init(_ field: DataField, as value: ValueInformation, _ identity: RecordIdentity) {
-        register = Register(
-            obis: nil, printedCode: identity.code, value: .unavailable, unit: value.unit, record: identity)
-        information = value
-        if let reason = value.recordError {
-            warning = "\(identity.code): the meter reports \(reason)"
+    init(_ field: DataField, as information: ValueInformation) {
+        if let reason = information.recordError {
+            warning = "the meter reports \(reason)"
+        } else if information.kind == .time, field.coding == .integer {
+            time = field.time
+            value = time?.registerValue ?? .unavailable
+        } else if information.kind == .flags, let bits = field.unsigned {
+            value = bits
+            wireValue = bits
+        } else if let number = field.number {
+            take(number, of: field, as: information)
         } else {
-            take(field, as: value)
+            value = .text(field.text)
         }
     }
 
-    /// The maker's own data, from DIF 0F or 1F to the end.
-    init(manufacturerData: [UInt8], number: Int) {
-        let identity = RecordIdentity(number: number, quantity: Quantity.manufacturerSpecific)
-        register = Register(
-            obis: nil, printedCode: identity.code, value: .text(Hex.string(manufacturerData)), record: identity)
-    }
-
-    private mutating func take(_ field: DataField, as value: ValueInformation) {
-        if value.kind == .time, field.coding == .integer {
-            time = TimePoint(field.bytes)
-            register.value = time?.registerValue ?? .unavailable
-            return
-        }
-        if value.kind == .flags, let bits = field.unsigned {
-            register.value = bits
-            register.wireValue = bits
-            return
-        }
-        guard let number = field.number else {
-            register.value = .text(field.text)
-            return
-        }
-        takeNumber(number, of: field, as: value)
-    }
-
-    private mutating func takeNumber(_ number: DataField.Number, of field: DataField, as value: ValueInformation) {
+    private mutating func take(_ number: DataField.Number, of field: DataField, as information: ValueInformation) {
         switch number {
         case .number(let sent):
-            register.wireValue = .number(sent)
-            if let scaled = Self.scaled(sent, value) {
-                register.value = .number(scaled)
+            wireValue = .number(sent)
+            if let scaled = Self.scaled(sent, information) {
+                value = .number(scaled)
             } else {
-                warning = "\(register.code ?? ""): \(sent) does not fit 64 bits with its scale"
+                warning = "\(sent) does not fit 64 bits with its scale"
             }
         case .unavailable: break
-        case .damaged: warning = "\(register.code ?? ""): \(Hex.string(field.bytes.reversed())) are no decimal digits"
+        case .damaged: warning = "\(field.digits) are no decimal digits"
         }
     }
 
-    private static func scaled(_ sent: FixedDecimal, _ value: ValueInformation) -> FixedDecimal? {
-        guard let scaled = sent.scaled(byPowerOfTen: value.power) else { return nil }
-        return value.addend.map { scaled.adding($0) } ?? scaled
+    private static func scaled(_ sent: FixedDecimal, _ information: ValueInformation) -> FixedDecimal? {
+        guard let scaled = sent.scaled(byPowerOfTen: information.power) else { return nil }
+        return information.addend.map { scaled.adding($0) } ?? scaled
     }
 }
 
-extension RecordIdentity {
-    /// The name as a key: `energy`, `flow_temperature:maximum:s1:t2:u1`. What is usual is left out.
-    var code: String {
-        var code = Self.key(quantity)
-        if function != .instantaneous { code += ":\(function.rawValue)" }
-        if storage != 0 { code += ":s\(storage)" }
-        if tariff != 0 { code += ":t\(tariff)" }
-        if subunit != 0 { code += ":u\(subunit)" }
-        return code
+/// What the name and the time of a record depend on.
+struct RecordMeaning: Hashable, Sendable {
+    let data: DataInformation
+    let quantity: Quantity?
+    let phase: ValueInformation.Phase?
+    let direction: ValueInformation.Direction?
+    /// Phase and direction say all that the VIFE do.
+    let isPlain: Bool
+    /// The point in time that the record holds, where it holds one.
+    let time: TimePoint?
+
+    init(_ data: DataInformation, _ value: ValueInformation, time: TimePoint?) {
+        self.data = data
+        quantity = value.quantity
+        phase = value.phase
+        direction = value.direction
+        isPlain = value.isPlain
+        self.time = time
     }
 
-    /// Small letters and digits, everything else one line below.
-    private static func key(_ name: String) -> String {
-        var key: [UInt8] = []
-        for byte in name.utf8 {
-            switch byte {
-            case UInt8(ascii: "A")...UInt8(ascii: "Z"): key.append(byte | 0x20)
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): key.append(byte)
-            default: if key.last != UInt8(ascii: "_"), !key.isEmpty { key.append(UInt8(ascii: "_")) }
-            }
+    /// Whether it tells the time that the meter's clock shows.
+    var isClock: Bool { quantity == .dateTime && isPlain && data.isPresent && data.tariff == 0 }
+
+    /// When other values of the same storage and function were.
+    var moment: MeterTime? {
+        guard isPlain, quantity == .date || quantity == .dateTime, data.tariff == 0, data.subunit == 0 else {
+            return nil
         }
-        if key.last == UInt8(ascii: "_") { key.removeLast() }
-        return key.isEmpty ? "value" : String(decoding: key, as: UTF8.self)
+        return time?.moment
     }
 }

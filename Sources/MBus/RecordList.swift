@@ -11,101 +11,153 @@ import Wire
 /// A record that is cut, or whose length nothing says, makes the whole telegram wrong: nobody knows where the
 /// next one begins.
 struct RecordList: Hashable, Sendable {
-    private(set) var records: [Record] = []
+    /// With their names and times after `interpret`.
+    private(set) var registers: [Register] = []
+    /// Of each register; nil for the maker's own data.
+    private var meanings: [RecordMeaning?] = []
+    private(set) var warnings: [String] = []
     private(set) var moreRecordsFollow = false
+    /// The clock of the meter: a point in time that is neither stored nor of a part.
+    private(set) var meterTime: MeterTime?
 
     private static let manufacturerData: UInt8 = 0x0F
     private static let manufacturerDataWithMore: UInt8 = 0x1F
     private static let filler: UInt8 = 0x2F
     private static let globalReadout: UInt8 = 0x7F
+    /// Of one record, about.
+    private static let usualLength = 8
+
+    init() {}
 
     /// - Parameter isReversed: the most significant byte of data comes first.
-    init(_ bytes: [UInt8], isReversed: Bool = false) throws(WireError) {
-        var reader = WireReader(bytes.rawSpan)
+    init(_ reader: inout WireReader, isReversed: Bool = false) throws(WireError) {
+        registers.reserveCapacity(1 + reader.remaining / Self.usualLength)
+        meanings.reserveCapacity(1 + reader.remaining / Self.usualLength)
         while !reader.isAtEnd {
             let first = try reader.uint8()
             if first == Self.filler || first == Self.globalReadout { continue }
-            guard records.count < Limits.mbusRecords else {
+            guard registers.count < Limits.mbusRecords else {
                 throw WireError(.limit, "more than \(Limits.mbusRecords) records", offset: reader.offset - 1)
             }
             if first == Self.manufacturerData || first == Self.manufacturerDataWithMore {
                 moreRecordsFollow = first == Self.manufacturerDataWithMore
-                records.append(
-                    Record(manufacturerData: try reader.bytes(reader.remaining), number: records.count))
+                append(manufacturerData: try reader.take(reader.remaining))
             } else {
-                records.append(
-                    try Record(first: first, number: records.count, isReversed: isReversed, &reader))
+                let data = try DataInformation(first: first, &reader)
+                let value = try ValueInformation(&reader)
+                append(try DataField(data.coding, isReversed: isReversed, &reader), as: value, data)
             }
         }
     }
 
-    init(_ records: [Record]) {
-        self.records = records
+    mutating func append(_ field: DataField, as value: ValueInformation, _ data: DataInformation) {
+        let content = RecordContent(field, as: value)
+        let identity = RecordIdentity(
+            number: registers.count, function: data.function, storage: data.storage, tariff: data.tariff,
+            subunit: data.subunit, quantity: value.name)
+        if let warning = content.warning { warnings.append("\(identity.code): \(warning)") }
+        meanings.append(RecordMeaning(data, value, time: content.time))
+        registers.append(
+            Register(
+                obis: nil, value: content.value, unit: value.unit, wireValue: content.wireValue, record: identity))
     }
+
+    /// The maker's own data, from DIF 0F or 1F to the end.
+    private mutating func append(manufacturerData: RawSpan) {
+        meanings.append(nil)
+        registers.append(
+            Register(
+                obis: nil, value: .text(Hex.string(manufacturerData)),
+                record: RecordIdentity(number: registers.count, quantity: Quantity.manufacturerSpecific.rawValue)))
+    }
+
+    // MARK: Several telegrams
 
     /// Goes on with the records of the next telegram.
     mutating func append(_ next: RecordList) {
-        records += next.records.prefix(max(0, Limits.registers - records.count)).enumerated().map { index, record in
-            var record = record
-            record.register.record?.number = records.count + index
-            return record
+        let room = max(0, Limits.registers - registers.count)
+        for (register, meaning) in zip(next.registers, next.meanings).prefix(room) {
+            let number = registers.count
+            registers.append(register)
+            registers[number].record?.number = number
+            meanings.append(meaning)
         }
+        warnings += next.warnings
         moreRecordsFollow = next.moreRecordsFollow
     }
 
     /// The mark that more records follow is none itself, unless data of the maker stand behind it.
     mutating func dropMark() {
-        if moreRecordsFollow, records.last?.register.value == .text("") { records.removeLast() }
+        guard moreRecordsFollow, registers.last?.value == .text("") else { return }
+        registers.removeLast()
+        meanings.removeLast()
     }
 
-    /// The clock of the meter: a point in time that is neither stored nor of a part.
-    var meterTime: MeterTime? {
-        for record in records {
-            guard let identity = record.register.record, record.information?.quantity == Quantity.dateTime,
-                identity.isPresent, identity.tariff == 0, record.information?.isPlain == true,
-                case .dateTime(let time) = record.time?.value
-            else { continue }
-            return time
+    // MARK: Meaning
+
+    /// Gives each register its name and its time, which depend on all others.
+    ///
+    /// - Parameter device: nil where nothing says what the meter measures.
+    mutating func interpret(_ device: DeviceType?) {
+        meterTime = clock
+        setTimes()
+        setNames(device)
+    }
+
+    private var clock: MeterTime? {
+        for case let meaning? in meanings where meaning.isClock {
+            if case .dateTime(let time) = meaning.time?.value { return time }
         }
         return nil
     }
 
-    /// The registers, each stored value with the time of its storage and each extreme with the time at which it was.
-    var registers: [Register] {
-        var times: [Moment: [MeterTime]] = [:]
-        for record in records {
-            guard let identity = record.register.record, let value = record.information, value.isPlain,
-                value.quantity == Quantity.date || value.quantity == Quantity.dateTime, identity.tariff == 0,
-                identity.subunit == 0, let time = record.time?.moment
+    /// A stored value has the time of its storage, an extreme the time at which it was.
+    private mutating func setTimes() {
+        var moments: [(data: DataInformation, time: MeterTime)] = []
+        for case let meaning? in meanings {
+            if let time = meaning.moment { moments.append((meaning.data, time)) }
+        }
+        for index in registers.indices where index < meanings.count {
+            registers[index].time = nil
+            guard let meaning = meanings[index], meaning.time == nil,
+                meaning.data.storage != 0 || meaning.data.function != .instantaneous
             else { continue }
-            times[Moment(identity), default: []].append(time)
-        }
-        return records.map { record in
-            var register = record.register
-            guard let identity = register.record, record.time == nil, record.information != nil,
-                identity.storage != 0 || identity.function != .instantaneous,
-                let found = times[Moment(identity)], found.count == 1
-            else { return register }
-            register.time = found.first
-            return register
+            registers[index].time = Self.onlyTime(of: meaning.data, in: moments)
         }
     }
 
-    /// What a point in time belongs to.
-    private struct Moment: Hashable {
-        let storage: Int
-        let function: RecordIdentity.Function
-
-        init(_ identity: RecordIdentity) {
-            storage = identity.storage
-            function = identity.function
+    /// A telegram has few points in time, so they are searched.
+    ///
+    /// - Returns: nil where several compete.
+    private static func onlyTime(
+        of data: DataInformation, in moments: [(data: DataInformation, time: MeterTime)]
+    ) -> MeterTime? {
+        var found: MeterTime?
+        for moment in moments where moment.data.storage == data.storage && moment.data.function == data.function {
+            if found != nil { return nil }
+            found = moment.time
         }
+        return found
     }
 
-    var warnings: [String] { records.compactMap(\.warning) }
-}
-
-extension RecordIdentity {
-    /// Now, and of the meter as a whole.
-    var isPresent: Bool { function == .instantaneous && storage == 0 && subunit == 0 }
+    /// A code that two registers would get names neither.
+    private mutating func setNames(_ device: DeviceType?) {
+        // The code above the index: equal codes are neighbours once the list is sorted.
+        var codes: [UInt64] = []
+        for index in registers.indices where index < meanings.count {
+            registers[index].obis = nil
+            guard let device, let meaning = meanings[index],
+                let code = RegisterNames.code(of: meaning, registers[index].unit, device)
+            else { continue }
+            codes.append(code.packed << 16 | UInt64(index))
+        }
+        codes.sort()
+        for place in codes.indices {
+            let code = codes[place] >> 16
+            let isRepeated =
+                place > 0 && codes[place - 1] >> 16 == code
+                || place + 1 < codes.count && codes[place + 1] >> 16 == code
+            if !isRepeated { registers[Int(codes[place] & 0xFFFF)].obis = ObisCode(packed: code) }
+        }
+    }
 }

@@ -3,23 +3,13 @@ import OBIS
 /// OBIS codes for the records whose meaning leaves no doubt (IEC 62056-6-1).
 ///
 /// A record gets one when it is a present value of the whole meter, its VIFE say nothing but phase and direction, and
-/// no other record of the telegram would get the same.
+/// no other record of the telegram would get the same (see `RecordList`).
 enum RegisterNames {
-    static func name(_ registers: inout [Register], _ records: [Record], _ device: DeviceType) {
-        let codes = records.map { code(of: $0, device) }
-        var counts: [ObisCode: Int] = [:]
-        for case let code? in codes { counts[code, default: 0] += 1 }
-        for (index, code) in codes.enumerated() where index < registers.count {
-            guard let code, counts[code] == 1 else { continue }
-            registers[index].obis = code
-        }
-    }
-
-    private static func code(of record: Record, _ device: DeviceType) -> ObisCode? {
-        guard let identity = record.register.record, let value = record.information, value.isPlain,
-            identity.isPresent, let tariff = UInt8(exactly: identity.tariff), tariff < 64
+    static func code(of record: RecordMeaning, _ unit: Unit?, _ device: DeviceType) -> ObisCode? {
+        guard record.isPlain, record.data.isPresent, let tariff = UInt8(exactly: record.data.tariff), tariff < 64,
+            let quantity = record.quantity,
+            let name = device.isElectric ? electricity(record, quantity, unit) : thermal(record, quantity, device)
         else { return nil }
-        guard let name = device.isElectric ? electricity(value) : thermal(value, device) else { return nil }
         // Only what is counted has a tariff.
         guard tariff == 0 || name.isCounter else { return nil }
         return ObisCode(device.group, 0, name.c, name.d, tariff)
@@ -33,7 +23,7 @@ enum RegisterNames {
 
     // MARK: Electricity
 
-    private static func electricity(_ value: ValueInformation) -> Name? {
+    private static func electricity(_ value: RecordMeaning, _ quantity: Quantity, _ unit: Unit?) -> Name? {
         // L1, L2 and L3 lie 20 apart; the sum of all stands in front of them.
         let phase: UInt8? =
             switch value.phase {
@@ -43,36 +33,37 @@ enum RegisterNames {
             case .l3: 60
             case .neutral: nil
             }
-        switch (value.quantity, value.direction) {
-        case (Quantity.voltage, nil):
+        switch (quantity, value.direction) {
+        case (.voltage, nil):
             return phase.flatMap { $0 == 0 ? nil : Name(c: 12 + $0, d: 7) }
-        case (Quantity.current, nil):
+        case (.current, nil):
             if value.phase == .neutral { return Name(c: 91, d: 7) }
             return phase.flatMap { $0 == 0 ? nil : Name(c: 11 + $0, d: 7) }
-        case (Quantity.frequency, nil): return value.phase == nil ? Name(c: 14, d: 7) : nil
+        case (.frequency, nil): return value.phase == nil ? Name(c: 14, d: 7) : nil
         // A power without a direction has its sign.
-        case (Quantity.power, let direction):
-            guard value.unit == .watt else { return nil }
+        case (.power, let direction):
+            guard unit == .watt else { return nil }
             let c: UInt8 = direction == .forward ? 1 : direction == .backward ? 2 : 16
             return phase.map { Name(c: c + $0, d: 7) }
-        case (Quantity.reactivePower, .forward): return phase.map { Name(c: 3 + $0, d: 7) }
-        case (Quantity.reactivePower, .backward): return phase.map { Name(c: 4 + $0, d: 7) }
-        case (Quantity.apparentPower, nil), (Quantity.apparentPower, .forward):
+        case (.reactivePower, .forward): return phase.map { Name(c: 3 + $0, d: 7) }
+        case (.reactivePower, .backward): return phase.map { Name(c: 4 + $0, d: 7) }
+        case (.apparentPower, nil), (.apparentPower, .forward):
             return phase.map { Name(c: 9 + $0, d: 7) }
-        case (Quantity.apparentPower, .backward): return phase.map { Name(c: 10 + $0, d: 7) }
-        default: return counter(value, phase)
+        case (.apparentPower, .backward): return phase.map { Name(c: 10 + $0, d: 7) }
+        default: return counter(quantity, unit, phase, isBackward: value.direction == .backward)
         }
     }
 
     /// Energy without a direction is what the meter counts: import.
-    private static func counter(_ value: ValueInformation, _ phase: UInt8?) -> Name? {
+    private static func counter(
+        _ quantity: Quantity, _ unit: Unit?, _ phase: UInt8?, isBackward: Bool
+    ) -> Name? {
         guard let phase else { return nil }
-        let isBackward = value.direction == .backward
         let c: UInt8
-        switch value.quantity {
-        case Quantity.energy where value.unit == .wattHour: c = isBackward ? 2 : 1
-        case Quantity.reactiveEnergy: c = isBackward ? 4 : 3
-        case Quantity.apparentEnergy: c = isBackward ? 10 : 9
+        switch quantity {
+        case .energy where unit == .wattHour: c = isBackward ? 2 : 1
+        case .reactiveEnergy: c = isBackward ? 4 : 3
+        case .apparentEnergy: c = isBackward ? 10 : 9
         default: return nil
         }
         return Name(c: c + phase, d: 8, isCounter: true)
@@ -80,21 +71,21 @@ enum RegisterNames {
 
     // MARK: Gas, water, heat
 
-    private static func thermal(_ value: ValueInformation, _ device: DeviceType) -> Name? {
+    private static func thermal(_ value: RecordMeaning, _ quantity: Quantity, _ device: DeviceType) -> Name? {
         // What runs backward is another quantity.
         guard value.phase == nil, value.direction != .backward else { return nil }
-        switch (device, value.quantity) {
-        case (.gas, Quantity.volume): return Name(c: 3, d: 0, isCounter: true)
-        case (.gas, Quantity.volumeFlow): return Name(c: 43, d: 0)
-        case (.water, Quantity.volume), (.hotWater, Quantity.volume): return Name(c: 1, d: 0, isCounter: true)
-        case (.water, Quantity.volumeFlow), (.hotWater, Quantity.volumeFlow): return Name(c: 2, d: 0)
-        case (.heat, Quantity.energy), (.cooling, Quantity.energy): return Name(c: 1, d: 0, isCounter: true)
-        case (.heat, Quantity.volume), (.cooling, Quantity.volume): return Name(c: 2, d: 0, isCounter: true)
-        case (.heat, Quantity.power), (.cooling, Quantity.power): return Name(c: 8, d: 0)
-        case (.heat, Quantity.volumeFlow), (.cooling, Quantity.volumeFlow): return Name(c: 9, d: 0)
-        case (.heat, Quantity.flowTemperature), (.cooling, Quantity.flowTemperature): return Name(c: 10, d: 0)
-        case (.heat, Quantity.returnTemperature), (.cooling, Quantity.returnTemperature): return Name(c: 11, d: 0)
-        case (.heat, Quantity.temperatureDifference), (.cooling, Quantity.temperatureDifference):
+        switch (device, quantity) {
+        case (.gas, .volume): return Name(c: 3, d: 0, isCounter: true)
+        case (.gas, .volumeFlow): return Name(c: 43, d: 0)
+        case (.water, .volume), (.hotWater, .volume): return Name(c: 1, d: 0, isCounter: true)
+        case (.water, .volumeFlow), (.hotWater, .volumeFlow): return Name(c: 2, d: 0)
+        case (.heat, .energy), (.cooling, .energy): return Name(c: 1, d: 0, isCounter: true)
+        case (.heat, .volume), (.cooling, .volume): return Name(c: 2, d: 0, isCounter: true)
+        case (.heat, .power), (.cooling, .power): return Name(c: 8, d: 0)
+        case (.heat, .volumeFlow), (.cooling, .volumeFlow): return Name(c: 9, d: 0)
+        case (.heat, .flowTemperature), (.cooling, .flowTemperature): return Name(c: 10, d: 0)
+        case (.heat, .returnTemperature), (.cooling, .returnTemperature): return Name(c: 11, d: 0)
+        case (.heat, .temperatureDifference), (.cooling, .temperatureDifference):
             return Name(c: 12, d: 0)
         default: return nil
         }

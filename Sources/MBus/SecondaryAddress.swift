@@ -122,7 +122,10 @@ extension SecondaryAddress: CustomStringConvertible {
 enum Hexadecimal {
     /// Capital digits with leading zeros.
     static func text(_ value: UInt64, digits: Int) -> String {
-        let text = String(value, radix: 16, uppercase: true)
-        return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
+        let count = max(digits, 1, (UInt64.bitWidth - value.leadingZeroBitCount + 3) / 4)
+        return String(count: count) { place in
+            let digit = UInt8(truncatingIfNeeded: value >> UInt64(4 * (count - 1 - place)) & 0xF)
+            return digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "A") + digit - 10
+        }
     }
 }

@@ -18,32 +18,33 @@ struct TimePoint: Hashable, Sendable {
     /// The meter says that the time is not right.
     let isInvalid: Bool
 
-    /// - Parameter bytes: the least significant first.
+    /// - Parameter number: so many bytes, the first as the least significant.
     /// - Returns: nil for another length, and for what no calendar and no clock has: "every day", none, zeros.
-    init?(_ bytes: [UInt8]) {
-        switch bytes.count {
+    init?(_ number: UInt64, count: Int) {
+        func byte(_ place: Int) -> UInt8 { UInt8(truncatingIfNeeded: number >> UInt64(8 * place)) }
+        switch count {
         case 2:
-            guard let date = Self.date(bytes[0], bytes[1]) else { return nil }
+            guard let date = Self.date(byte(0), byte(1)) else { return nil }
             value = .date(date)
             isInvalid = false
         case 3:
-            guard let time = Self.time(hour: bytes[2], minute: bytes[1], second: bytes[0]) else { return nil }
+            guard let time = Self.time(hour: byte(2), minute: byte(1), second: byte(0)) else { return nil }
             value = .timeOfDay(time)
             isInvalid = false
         case 4:
-            isInvalid = bytes[0] & 0x80 != 0
+            isInvalid = byte(0) & 0x80 != 0
             guard
                 let time = Self.time(
-                    Self.date(bytes[2], bytes[3], century: bytes[1] >> 5 & 3), hour: bytes[1], minute: bytes[0],
-                    isDaylightSaving: bytes[1] & 0x80 != 0, isDoubtful: isInvalid)
+                    Self.date(byte(2), byte(3), century: byte(1) >> 5 & 3), hour: byte(1), minute: byte(0),
+                    isDaylightSaving: byte(1) & 0x80 != 0, isDoubtful: isInvalid)
             else { return nil }
             value = .dateTime(time)
         case 6:
-            isInvalid = bytes[1] & 0x80 != 0
+            isInvalid = byte(1) & 0x80 != 0
             guard
                 let time = Self.time(
-                    Self.date(bytes[3], bytes[4]), hour: bytes[2], minute: bytes[1], second: bytes[0],
-                    isDaylightSaving: bytes[0] & 0x40 != 0, isDoubtful: isInvalid)
+                    Self.date(byte(3), byte(4)), hour: byte(2), minute: byte(1), second: byte(0),
+                    isDaylightSaving: byte(0) & 0x40 != 0, isDoubtful: isInvalid)
             else { return nil }
             value = .dateTime(time)
         default: return nil

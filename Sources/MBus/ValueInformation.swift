@@ -8,15 +8,20 @@ import Wire
 ///
 /// The VIFE behind it change what it says: see `CombinableExtension`.
 struct ValueInformation: Hashable, Sendable {
-    var quantity: String
+    /// Without what the VIFE add.
+    var quantityName: String
+    /// Nil where nothing but the name is known of it.
+    var quantity: Quantity?
     var unit: Unit?
     /// What the number as sent is multiplied by, as a power of ten.
     var power = 0
     var kind = ValueEntry.Kind.number
     /// What is added to the scaled number.
     var addend: FixedDecimal?
-    /// What the VIFE add to the name, in their order.
-    var qualifiers: [String] = []
+    /// What the VIFE add to the name, in their order: `, L1`.
+    private var qualifiers = ""
+    /// Whether phase and direction say all that the VIFE do.
+    private(set) var isPlain = true
     var phase: Phase?
     var direction: Direction?
     /// Why the meter has no value, in its own words.
@@ -26,10 +31,7 @@ struct ValueInformation: Hashable, Sendable {
     enum Direction: Hashable, Sendable { case forward, backward }
 
     /// The name with what the VIFE add: `Voltage, L1`.
-    var name: String { ([quantity] + qualifiers).joined(separator: ", ") }
-
-    /// Whether phase and direction say all that the VIFE do.
-    var isPlain: Bool { qualifiers.count == (phase == nil ? 0 : 1) + (direction == nil ? 0 : 1) }
+    var name: String { qualifiers.isEmpty ? quantityName : quantityName + qualifiers }
 
     /// Characters that a plain text name may have where VIFE in front of it are the other reading.
     private static let longestName = 32
@@ -48,26 +50,32 @@ struct ValueInformation: Hashable, Sendable {
         case 0x7D where chain.continues:
             try self.init(main: &chain, &reader)
         case 0x7F:
-            self.init(quantity: Quantity.manufacturerSpecific)
-            apply(try chain.manufacturerEffects(&reader))
+            self.init(.manufacturerSpecific)
+            try apply(chain.manufacturerFields(&reader))
             return
         default:
             self.init(ValueTable.primary[Int(code)], code: code, table: "")
         }
-        apply(try chain.effects(&reader))
+        try apply(&chain, &reader)
     }
 
-    private init(quantity: String) {
+    private init(name: String) {
+        quantityName = name
+    }
+
+    private init(_ quantity: Quantity) {
+        quantityName = quantity.rawValue
         self.quantity = quantity
     }
 
     /// - Parameter table: the VIF of the table, which with the code names a reserved one.
     private init(_ entry: ValueEntry?, code: UInt8, table: String) {
         guard let entry else {
-            quantity = Quantity.reserved
-            qualifiers = [table + Hexadecimal.text(UInt64(code), digits: 2)]
+            self.init(.reserved)
+            qualify(table + Hexadecimal.text(UInt64(code), digits: 2))
             return
         }
+        self.init(name: entry.name)
         quantity = entry.quantity
         unit = entry.unit
         power = entry.power + Int(code) - Int(entry.codes.lowerBound)
@@ -86,10 +94,11 @@ struct ValueInformation: Hashable, Sendable {
 
     /// - Parameter isHistoric: stored at an earlier date.
     init(fixed unit: FixedUnit, isHistoric: Bool) {
+        quantityName = unit.name
         quantity = unit.quantity
         self.unit = unit.unit
         power = unit.power
-        if isHistoric { qualifiers = ["historic"] }
+        if isHistoric { qualify("historic") }
     }
 
     // MARK: Plain text
@@ -98,17 +107,21 @@ struct ValueInformation: Hashable, Sendable {
     /// at once behind the VIF.
     private init(named chain: inout ExtensionChain, _ reader: inout WireReader) throws(WireError) {
         let isNameFirst = !chain.continues || Self.nameStands(reader)
-        self.init(quantity: "")
-        if isNameFirst { try takeName(&reader) }
-        let effects = try chain.effects(&reader)
-        if !isNameFirst { try takeName(&reader) }
-        apply(effects)
+        guard !isNameFirst else {
+            try self.init(name: &reader)
+            try apply(&chain, &reader)
+            return
+        }
+        var effects: [CombinableExtension] = []
+        while let effect = try chain.nextEffect(&reader) { effects.append(effect) }
+        try self.init(name: &reader)
+        for effect in effects { apply(effect) }
     }
 
-    private mutating func takeName(_ reader: inout WireReader) throws(WireError) {
+    private init(name reader: inout WireReader) throws(WireError) {
         let length = Int(try reader.uint8())
-        quantity = Latin1.text(try reader.bytes(length).reversed())
-        unit = Self.unit(spelled: quantity)
+        quantityName = Latin1.text(try reader.bytes(length).reversed())
+        unit = Self.unit(spelled: quantityName)
     }
 
     /// - Returns: nil for a text that is a name and no unit.
@@ -133,6 +146,8 @@ private struct ExtensionChain {
     /// Whether one more follows.
     private(set) var continues: Bool
     private var count = 0
+    /// What follows is the maker's.
+    private var isManufacturers = false
 
     private static let more: UInt8 = 0x80
 
@@ -151,50 +166,53 @@ private struct ExtensionChain {
         return field & ~Self.more
     }
 
-    /// What all that follow change.
-    mutating func effects(_ reader: inout WireReader) throws(WireError) -> [CombinableExtension] {
-        var effects: [CombinableExtension] = []
-        while continues {
-            let field = try next(&reader)
-            switch field {
-            // What follows is the maker's, but the DIF still says how long the data are.
-            case 0x7F: return effects + [.named("manufacturer")] + (try manufacturerEffects(&reader))
-            case 0x7C where continues: effects.append(CombinableExtension.second(try next(&reader)))
-            default: effects.append(CombinableExtension(field))
-            }
+    /// What the next one changes; nil behind the last.
+    mutating func nextEffect(_ reader: inout WireReader) throws(WireError) -> CombinableExtension? {
+        if isManufacturers {
+            isManufacturers = false
+            return try manufacturerFields(&reader)
         }
-        return effects
+        guard continues else { return nil }
+        let field = try next(&reader)
+        switch field {
+        case 0x7F:
+            // What follows is the maker's, but the DIF still says how long the data are.
+            isManufacturers = true
+            return .named("manufacturer")
+        case 0x7C where continues: return CombinableExtension.second(try next(&reader))
+        default: return CombinableExtension(field)
+        }
     }
 
     /// All that follow as digits, which is all that is known of them.
-    mutating func manufacturerEffects(_ reader: inout WireReader) throws(WireError) -> [CombinableExtension] {
+    mutating func manufacturerFields(_ reader: inout WireReader) throws(WireError) -> CombinableExtension? {
         var fields = ""
         while continues { fields += Hexadecimal.text(UInt64(try next(&reader)), digits: 2) }
-        return fields.isEmpty ? [] : [.named(fields)]
+        return fields.isEmpty ? nil : .named(fields)
     }
 }
 
 // MARK: - What the extensions change
 
 extension ValueInformation {
-    private mutating func apply(_ effects: [CombinableExtension]) {
-        for effect in effects { apply(effect) }
+    private mutating func apply(_ chain: inout ExtensionChain, _ reader: inout WireReader) throws(WireError) {
+        while let effect = try chain.nextEffect(&reader) { apply(effect) }
     }
 
-    private mutating func apply(_ effect: CombinableExtension) {
+    private mutating func apply(_ effect: CombinableExtension?) {
         switch effect {
-        case .nothing: break
+        case nil, .nothing: break
         case .error(let reason): recordError = recordError ?? reason
-        case .named(let name): qualifiers.append(name)
+        case .named(let name): qualify(name)
         case .per(let name, let suffix):
-            qualifiers.append(name)
+            qualify(name)
             unit = unit.flatMap { Unit(printed: $0.symbol + suffix) }
         case .phase(let phase, let name):
-            if self.phase == nil { self.phase = phase }
-            qualifiers.append(name)
+            qualify(name, isPlain: self.phase == nil)
+            self.phase = self.phase ?? phase
         case .direction(let direction, let name):
-            if self.direction == nil { self.direction = direction }
-            qualifiers.append(name)
+            qualify(name, isPlain: self.direction == nil)
+            self.direction = self.direction ?? direction
         case .scaled(let power): self.power += power
         case .added(let power):
             addend = FixedDecimal(1, exponent: Int8(power)).adding(addend ?? .zero) ?? addend
@@ -204,9 +222,16 @@ extension ValueInformation {
         }
     }
 
+    /// - Parameter isPlain: phase or direction say the same.
+    private mutating func qualify(_ name: String, isPlain: Bool = false) {
+        qualifiers += ", "
+        qualifiers += name
+        self.isPlain = self.isPlain && isPlain
+    }
+
     /// The value is no longer one of the quantity, but something about it.
     private mutating func become(_ name: String, unit: Unit?, kind: ValueEntry.Kind) {
-        qualifiers.append(name)
+        qualify(name)
         self.unit = unit
         self.kind = kind
         power = 0

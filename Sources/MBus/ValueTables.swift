@@ -12,34 +12,48 @@ struct ValueEntry: Sendable {
     }
 
     let codes: ClosedRange<UInt8>
-    let quantity: String
+    let name: String
+    /// Nil where nothing but the name is known of it.
+    let quantity: Quantity?
     let unit: Unit?
     /// The power of ten of the first code.
     let power: Int
     let kind: Kind
 
     init(
-        _ codes: ClosedRange<UInt8>, _ quantity: String, _ unit: Unit? = nil, power: Int = 0, kind: Kind = .number
+        _ codes: ClosedRange<UInt8>, _ name: String, quantity: Quantity? = nil, _ unit: Unit? = nil, power: Int = 0,
+        kind: Kind = .number
     ) {
         self.codes = codes
+        self.name = name
         self.quantity = quantity
         self.unit = unit
         self.power = power
         self.kind = kind
     }
 
-    init(_ code: UInt8, _ quantity: String, _ unit: Unit? = nil, power: Int = 0, kind: Kind = .number) {
+    init(
+        _ codes: ClosedRange<UInt8>, _ quantity: Quantity, _ unit: Unit? = nil, power: Int = 0, kind: Kind = .number
+    ) {
+        self.init(codes, quantity.rawValue, quantity: quantity, unit, power: power, kind: kind)
+    }
+
+    init(_ code: UInt8, _ quantity: Quantity, _ unit: Unit? = nil, power: Int = 0, kind: Kind = .number) {
         self.init(code...code, quantity, unit, power: power, kind: kind)
     }
 
+    init(_ code: UInt8, _ name: String, _ unit: Unit? = nil, power: Int = 0, kind: Kind = .number) {
+        self.init(code...code, name, unit, power: power, kind: kind)
+    }
+
     /// Four codes that count in s, min, h and d.
-    static func durations(_ first: UInt8, _ quantity: String) -> [ValueEntry] {
-        zip(first..., [Unit.second, .minute, .hour, .day]).map { ValueEntry($0, quantity, $1) }
+    static func durations(_ first: UInt8, _ name: String) -> [ValueEntry] {
+        zip(first..., [Unit.second, .minute, .hour, .day]).map { ValueEntry($0, name, $1) }
     }
 
     /// Four codes that count in h, d, months and years.
-    static func longDurations(_ first: UInt8, _ quantity: String) -> [ValueEntry] {
-        zip(first..., [Unit.hour, .day, .month, .year]).map { ValueEntry($0, quantity, $1) }
+    static func longDurations(_ first: UInt8, _ name: String) -> [ValueEntry] {
+        zip(first..., [Unit.hour, .day, .month, .year]).map { ValueEntry($0, name, $1) }
     }
 }
 
@@ -57,21 +71,21 @@ enum ValueTable {
     /// VIF (EN 13757-3, primary VIF codes).
     static let primary = indexed(
         [
-            Entry(0x00...0x07, Quantity.energy, .wattHour, power: -3), Entry(0x08...0x0F, Quantity.energy, .joule),
-            Entry(0x10...0x17, Quantity.volume, .cubicMetre, power: -6),
+            Entry(0x00...0x07, .energy, .wattHour, power: -3), Entry(0x08...0x0F, .energy, .joule),
+            Entry(0x10...0x17, .volume, .cubicMetre, power: -6),
             Entry(0x18...0x1F, "Mass", .kilogram, power: -3),
-            Entry(0x28...0x2F, Quantity.power, .watt, power: -3),
-            Entry(0x30...0x37, Quantity.power, .other("J/h")),
-            Entry(0x38...0x3F, Quantity.volumeFlow, .cubicMetrePerHour, power: -6),
-            Entry(0x40...0x47, Quantity.volumeFlow, .other("m3/min"), power: -7),
-            Entry(0x48...0x4F, Quantity.volumeFlow, .other("m3/s"), power: -9),
+            Entry(0x28...0x2F, .power, .watt, power: -3),
+            Entry(0x30...0x37, .power, .other("J/h")),
+            Entry(0x38...0x3F, .volumeFlow, .cubicMetrePerHour, power: -6),
+            Entry(0x40...0x47, .volumeFlow, .other("m3/min"), power: -7),
+            Entry(0x48...0x4F, .volumeFlow, .other("m3/s"), power: -9),
             Entry(0x50...0x57, "Mass flow", .other("kg/h"), power: -3),
-            Entry(0x58...0x5B, Quantity.flowTemperature, .degreeCelsius, power: -3),
-            Entry(0x5C...0x5F, Quantity.returnTemperature, .degreeCelsius, power: -3),
-            Entry(0x60...0x63, Quantity.temperatureDifference, .kelvin, power: -3),
+            Entry(0x58...0x5B, .flowTemperature, .degreeCelsius, power: -3),
+            Entry(0x5C...0x5F, .returnTemperature, .degreeCelsius, power: -3),
+            Entry(0x60...0x63, .temperatureDifference, .kelvin, power: -3),
             Entry(0x64...0x67, "External temperature", .degreeCelsius, power: -3),
             Entry(0x68...0x6B, "Pressure", .bar, power: -3),
-            Entry(0x6C, Quantity.date, kind: .time), Entry(0x6D, Quantity.dateTime, kind: .time),
+            Entry(0x6C, .date, kind: .time), Entry(0x6D, .dateTime, kind: .time),
             Entry(0x6E, "HCA units"), Entry(0x78, "Fabrication number"), Entry(0x79, "Identification"),
             Entry(0x7A, "Bus address"), Entry(0x7E, "Any"),
         ] + Entry.durations(0x20, "On time") + Entry.durations(0x24, "Operating time")
@@ -79,25 +93,25 @@ enum ValueTable {
 
     /// The code behind VIF FB (EN 13757-3, alternate extension table).
     static let alternate = indexed([
-        Entry(0x00...0x01, Quantity.energy, .wattHour, power: 5),
-        Entry(0x02...0x03, Quantity.reactiveEnergy, .varHour, power: 3),
-        Entry(0x04...0x05, Quantity.apparentEnergy, .voltAmpereHour, power: 3),
+        Entry(0x00...0x01, .energy, .wattHour, power: 5),
+        Entry(0x02...0x03, .reactiveEnergy, .varHour, power: 3),
+        Entry(0x04...0x05, .apparentEnergy, .voltAmpereHour, power: 3),
         Entry(0x06, "Coefficient of performance", power: -1),
-        Entry(0x08...0x09, Quantity.energy, .joule, power: 8),
-        Entry(0x0C...0x0F, Quantity.energy, .other("cal"), power: 5),
-        Entry(0x10...0x11, Quantity.volume, .cubicMetre, power: 2),
-        Entry(0x14...0x17, Quantity.reactivePower, .var), Entry(0x18...0x19, "Mass", .kilogram, power: 5),
+        Entry(0x08...0x09, .energy, .joule, power: 8),
+        Entry(0x0C...0x0F, .energy, .other("cal"), power: 5),
+        Entry(0x10...0x11, .volume, .cubicMetre, power: 2),
+        Entry(0x14...0x17, .reactivePower, .var), Entry(0x18...0x19, "Mass", .kilogram, power: 5),
         Entry(0x1A...0x1B, "Relative humidity", .percent, power: -1),
-        Entry(0x20, Quantity.volume, .other("ft3")), Entry(0x21, Quantity.volume, .other("ft3"), power: -1),
-        Entry(0x28...0x29, Quantity.power, .watt, power: 5),
+        Entry(0x20, .volume, .other("ft3")), Entry(0x21, .volume, .other("ft3"), power: -1),
+        Entry(0x28...0x29, .power, .watt, power: 5),
         Entry(0x2A, "Phase angle, voltage to voltage", .degree, power: -1),
         Entry(0x2B, "Phase angle, voltage to current", .degree, power: -1),
-        Entry(0x2C...0x2F, Quantity.frequency, .hertz, power: -3),
-        Entry(0x30...0x31, Quantity.power, .other("J/h"), power: 8),
-        Entry(0x34...0x37, Quantity.apparentPower, .voltAmpere),
-        Entry(0x58...0x5B, Quantity.flowTemperature, .other("degF"), power: -3),
-        Entry(0x5C...0x5F, Quantity.returnTemperature, .other("degF"), power: -3),
-        Entry(0x60...0x63, Quantity.temperatureDifference, .other("degF"), power: -3),
+        Entry(0x2C...0x2F, .frequency, .hertz, power: -3),
+        Entry(0x30...0x31, .power, .other("J/h"), power: 8),
+        Entry(0x34...0x37, .apparentPower, .voltAmpere),
+        Entry(0x58...0x5B, .flowTemperature, .other("degF"), power: -3),
+        Entry(0x5C...0x5F, .returnTemperature, .other("degF"), power: -3),
+        Entry(0x60...0x63, .temperatureDifference, .other("degF"), power: -3),
         Entry(0x64...0x67, "External temperature", .other("degF"), power: -3),
         Entry(0x70...0x73, "Cold/warm temperature limit", .other("degF"), power: -3),
         Entry(0x74...0x77, "Cold/warm temperature limit", .degreeCelsius, power: -3),
@@ -126,8 +140,8 @@ enum ValueTable {
             Entry(0x32, "Duration of tariff", .hour), Entry(0x33, "Duration of tariff", .day),
             Entry(0x38, "Period of tariff", .month), Entry(0x39, "Period of tariff", .year),
             Entry(0x3A, "Dimensionless"), Entry(0x3B, "Data container"),
-            Entry(0x40...0x4F, Quantity.voltage, .volt, power: -9),
-            Entry(0x50...0x5F, Quantity.current, .ampere, power: -12),
+            Entry(0x40...0x4F, .voltage, .volt, power: -9),
+            Entry(0x50...0x5F, .current, .ampere, power: -12),
             Entry(0x60, "Reset counter"), Entry(0x61, "Cumulation counter"), Entry(0x62, "Control signal"),
             Entry(0x63, "Day of week"), Entry(0x64, "Week number"), Entry(0x65, "Time point of day change"),
             Entry(0x66, "State of parameter activation"), Entry(0x67, "Special supplier information"),
@@ -147,24 +161,24 @@ enum ValueTable {
     ])
 }
 
-/// The quantities that have OBIS codes.
-enum Quantity {
-    static let energy = "Energy"
-    static let reactiveEnergy = "Reactive energy"
-    static let apparentEnergy = "Apparent energy"
-    static let power = "Power"
-    static let reactivePower = "Reactive power"
-    static let apparentPower = "Apparent power"
-    static let voltage = "Voltage"
-    static let current = "Current"
-    static let frequency = "Frequency"
-    static let volume = "Volume"
-    static let volumeFlow = "Volume flow"
-    static let flowTemperature = "Flow temperature"
-    static let returnTemperature = "Return temperature"
-    static let temperatureDifference = "Temperature difference"
-    static let date = "Time point (date)"
-    static let dateTime = "Time point (date & time)"
-    static let manufacturerSpecific = "Manufacturer specific"
-    static let reserved = "Reserved"
+/// The quantities on which names and dates depend.
+enum Quantity: String, Sendable {
+    case energy = "Energy"
+    case reactiveEnergy = "Reactive energy"
+    case apparentEnergy = "Apparent energy"
+    case power = "Power"
+    case reactivePower = "Reactive power"
+    case apparentPower = "Apparent power"
+    case voltage = "Voltage"
+    case current = "Current"
+    case frequency = "Frequency"
+    case volume = "Volume"
+    case volumeFlow = "Volume flow"
+    case flowTemperature = "Flow temperature"
+    case returnTemperature = "Return temperature"
+    case temperatureDifference = "Temperature difference"
+    case date = "Time point (date)"
+    case dateTime = "Time point (date & time)"
+    case manufacturerSpecific = "Manufacturer specific"
+    case reserved = "Reserved"
 }

@@ -105,7 +105,21 @@ extension FixedDecimal {
     /// - Returns: nil for an infinity, a NaN, and what does not fit 64 bits of digits.
     public init?(_ number: Float) {
         guard number.isFinite else { return nil }
+        if let short = Self.short(number) { self = short; return }
         self.init(shortest: "\(number)")
+    }
+
+    /// The same where six decimals are enough, without the way over a text. 24 bits times a power of ten up to 10⁶ are
+    /// exact in 53 bits, so the decimal that is tried is the nearest of its length.
+    private static func short(_ number: Float) -> FixedDecimal? {
+        guard number.magnitude < 0x1p24 else { return nil }
+        var power = 1.0
+        for decimals in Int8(0)...6 {
+            let digits = (Double(number) * power).rounded(.toNearestOrEven)
+            if Float(digits / power) == number { return FixedDecimal(Int64(digits), exponent: -decimals) }
+            power *= 10
+        }
+        return nil
     }
 
     /// The shortest decimal that reads back as the same binary number.

@@ -16,13 +16,25 @@ public enum Hex {
 
     /// The same for an array: the way that decoders take for every octet string.
     public static func string(_ bytes: [UInt8]) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity(2 * bytes.count)
-        for byte in bytes {
-            text.append(alphabet[Int(byte >> 4)])
-            text.append(alphabet[Int(byte & 15)])
+        unsafe string(bytes.span.bytes)
+    }
+
+    /// The same for bytes of a telegram.
+    public static func string(_ bytes: RawSpan) -> String {
+        // The view of the bytes lives for the call only. The text has room for two digits of each.
+        unsafe bytes.withUnsafeBytes { bytes in
+            unsafe String(unsafeUninitializedCapacity: 2 * bytes.count) { digits in
+                for index in 0..<bytes.count {
+                    unsafe digits[2 * index] = unsafe digit(bytes[index] >> 4)
+                    unsafe digits[2 * index + 1] = unsafe digit(bytes[index] & 15)
+                }
+                return 2 * bytes.count
+            }
         }
-        return String(decoding: text, as: UTF8.self)
+    }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
     }
 
     /// Reads pairs of digits; blanks and line ends between digits are skipped.

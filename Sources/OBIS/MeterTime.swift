@@ -1,35 +1,45 @@
 /// What a meter's clock showed: local civil time, with as much about the zone as the meter told.
+///
+/// It is kept in 15 bytes, since every register has room for one or two of them.
 public struct MeterTime: Hashable, Sendable {
-    public let year: Int
-    public let month: Int
-    public let day: Int
-    public let hour: Int
-    public let minute: Int
-    public let second: Int
-    /// Minutes east of UTC, daylight saving included; nil when the meter did not say.
-    public let utcOffset: Int?
+    private let years: Int32
+    private let months, days, hours, minutes, seconds: UInt8
+    private let offset: Int16?
     /// Whether the meter said that daylight saving time is in force.
     public let isDaylightSaving: Bool?
     /// Whether the meter declared its own clock invalid or doubtful.
     public let isDoubtful: Bool
 
-    /// - Returns: nil for a date that the calendar does not have or a time outside the day.
+    public var year: Int { Int(years) }
+    public var month: Int { Int(months) }
+    public var day: Int { Int(days) }
+    public var hour: Int { Int(hours) }
+    public var minute: Int { Int(minutes) }
+    public var second: Int { Int(seconds) }
+    /// Minutes east of UTC, daylight saving included; nil when the meter did not say.
+    public var utcOffset: Int? { offset.map { Int($0) } }
+
+    /// - Returns: nil for a date that the calendar does not have, a time outside the day, and an offset of weeks.
     public init?(
         year: Int, month: Int, day: Int, hour: Int, minute: Int, second: Int,
         utcOffset: Int? = nil, isDaylightSaving: Bool? = nil, isDoubtful: Bool = false
     ) {
-        guard (1...9999).contains(year), (1...12).contains(month), (1...31).contains(day),
-            (0...23).contains(hour), (0...59).contains(minute), (0...59).contains(second)
+        guard (1...9999).contains(year), (1...12).contains(month), day >= 1,
+            day <= CivilDate.lastDay(ofMonth: month, year: year), (0...23).contains(hour), (0...59).contains(minute),
+            (0...59).contains(second)
         else { return nil }
-        let date = CivilDate(year: year, month: month, day: day)
-        guard CivilDate(daysSince1970: date.daysSince1970) == date else { return nil }
-        self.year = year
-        self.month = month
-        self.day = day
-        self.hour = hour
-        self.minute = minute
-        self.second = second
-        self.utcOffset = utcOffset
+        if let utcOffset {
+            guard let offset = Int16(exactly: utcOffset) else { return nil }
+            self.offset = offset
+        } else {
+            offset = nil
+        }
+        years = Int32(truncatingIfNeeded: year)
+        months = UInt8(truncatingIfNeeded: month)
+        days = UInt8(truncatingIfNeeded: day)
+        hours = UInt8(truncatingIfNeeded: hour)
+        minutes = UInt8(truncatingIfNeeded: minute)
+        seconds = UInt8(truncatingIfNeeded: second)
         self.isDaylightSaving = isDaylightSaving
         self.isDoubtful = isDoubtful
     }
@@ -38,13 +48,13 @@ public struct MeterTime: Hashable, Sendable {
     public init(localSeconds: Int64) {
         let (days, second) = localSeconds.flooredQuotientAndRemainder(by: 86_400)
         let date = CivilDate(daysSince1970: days)
-        year = date.year
-        month = date.month
-        day = date.day
-        hour = Int(second / 3600)
-        minute = Int(second / 60 % 60)
-        self.second = Int(second % 60)
-        utcOffset = nil
+        years = Int32(clamping: date.year)
+        months = UInt8(truncatingIfNeeded: date.month)
+        self.days = UInt8(truncatingIfNeeded: date.day)
+        hours = UInt8(truncatingIfNeeded: second / 3600)
+        minutes = UInt8(truncatingIfNeeded: second / 60 % 60)
+        seconds = UInt8(truncatingIfNeeded: second % 60)
+        offset = nil
         isDaylightSaving = nil
         isDoubtful = false
     }
@@ -70,13 +80,13 @@ public struct MeterTime: Hashable, Sendable {
     }
 
     private init(_ other: MeterTime, utcOffset: Int) {
-        year = other.year
-        month = other.month
-        day = other.day
-        hour = other.hour
-        minute = other.minute
-        second = other.second
-        self.utcOffset = utcOffset
+        years = other.years
+        months = other.months
+        days = other.days
+        hours = other.hours
+        minutes = other.minutes
+        seconds = other.seconds
+        offset = Int16(clamping: utcOffset)
         isDaylightSaving = other.isDaylightSaving
         isDoubtful = other.isDoubtful
     }

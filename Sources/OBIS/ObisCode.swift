@@ -185,6 +185,15 @@ extension ObisCode: Comparable {
         lhs.packed < rhs.packed
     }
 
+    /// Six bytes as one number, A highest; what is above counts nothing.
+    @inlinable
+    public init(packed: UInt64) {
+        self.init(
+            UInt8(truncatingIfNeeded: packed >> 40), UInt8(truncatingIfNeeded: packed >> 32),
+            UInt8(truncatingIfNeeded: packed >> 24), UInt8(truncatingIfNeeded: packed >> 16),
+            UInt8(truncatingIfNeeded: packed >> 8), UInt8(truncatingIfNeeded: packed))
+    }
+
     /// The six groups as one number, A highest.
     @inlinable
     public var packed: UInt64 {

@@ -31,3 +31,29 @@ public struct RecordIdentity: Hashable, Sendable {
         self.quantity = quantity
     }
 }
+
+extension RecordIdentity {
+    /// The name as a key: `energy`, `flow_temperature:maximum:s1:t2:u1`. What is usual is left out.
+    public var code: String {
+        var code = Self.key(quantity)
+        if function != .instantaneous { code += ":\(function.rawValue)" }
+        if storage != 0 { code += ":s\(storage)" }
+        if tariff != 0 { code += ":t\(tariff)" }
+        if subunit != 0 { code += ":u\(subunit)" }
+        return code
+    }
+
+    /// Small letters and digits, everything else one line below.
+    private static func key(_ name: String) -> String {
+        var key: [UInt8] = []
+        for byte in name.utf8 {
+            switch byte {
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"): key.append(byte | 0x20)
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): key.append(byte)
+            default: if key.last != UInt8(ascii: "_"), !key.isEmpty { key.append(UInt8(ascii: "_")) }
+            }
+        }
+        if key.last == UInt8(ascii: "_") { key.removeLast() }
+        return key.isEmpty ? "value" : String(decoding: key, as: UTF8.self)
+    }
+}

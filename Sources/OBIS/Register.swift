@@ -16,35 +16,38 @@ public enum RegisterValue: Hashable, Sendable {
 }
 
 /// One value of a telegram with its name.
+///
+/// Telegrams have dozens of them, so the members stand in an order that leaves few gaps between them.
 public struct Register: Hashable, Sendable {
-    /// The normalised name, nil where the wire carries none.
-    public var obis: ObisCode?
-    /// The name as printed by a text protocol; nil where it is the canonical spelling.
-    public var printedCode: String?
     /// The value in `unit`: scaled where the wire or a profile carries a scale, else the number as sent.
     public var value: RegisterValue
+    /// The normalised name, nil where the wire carries none.
+    public var obis: ObisCode?
     /// Nil where neither the wire nor a profile names one.
     public var unit: Unit?
     /// The number as sent, before scaling (binary protocols).
     public var wireValue: RegisterValue?
+    /// A time stamp printed in front of a value that carries it as its own `time`: readings leave it out.
+    public var isTimeOfNext = false
+    private var printedName: String?
     /// The value exactly as printed, blanks included (text protocols).
     public var text: String?
     /// When the value held, where it carries its own time.
     public var time: MeterTime?
     /// The position, where several values share a name or a list carries no names.
     public var index: Int?
-    /// A time stamp printed in front of a value that carries it as its own `time`: readings leave it out.
-    public var isTimeOfNext = false
     /// Which record of its telegram it is (M-Bus).
     public var record: RecordIdentity?
 
+    /// Never inlined: what is built here moves to where it stays, while an inlined one is copied there member by member.
+    @inline(never)
     public init(
         obis: ObisCode?, printedCode: String? = nil, value: RegisterValue, unit: Unit? = nil,
         wireValue: RegisterValue? = nil, text: String? = nil, time: MeterTime? = nil, index: Int? = nil,
         record: RecordIdentity? = nil
     ) {
         self.obis = obis
-        self.printedCode = printedCode
+        printedName = printedCode
         self.value = value
         self.unit = unit
         self.wireValue = wireValue
@@ -52,6 +55,12 @@ public struct Register: Hashable, Sendable {
         self.time = time
         self.index = index
         self.record = record
+    }
+
+    /// The name as printed by a text protocol, or that of the record; nil where it is the canonical spelling.
+    public var printedCode: String? {
+        get { printedName ?? record?.code }
+        set { printedName = newValue }
     }
 
     /// The name as it stands on the wire.
@@ -78,16 +87,24 @@ extension Register {
     /// - Parameter power: within `Limits.scaler`; a number that 64 bits do not hold scaled stays as sent.
     public mutating func scale(byPowerOfTen power: Int, unit: Unit?) {
         self.unit = unit
-        switch value {
-        case .number(let number):
-            if let scaled = number.scaled(byPowerOfTen: power) { value = .number(scaled) }
-        case .wide(let digits): value = .wide(Self.scaled(digits, byPowerOfTen: power))
-        case .text, .flag, .time, .unavailable: break
+        value = value.scaled(byPowerOfTen: power)
+    }
+}
+
+extension RegisterValue {
+    /// A number with the point moved; anything else, and a number that cannot be written then, as it is.
+    @inlinable
+    public func scaled(byPowerOfTen power: Int) -> RegisterValue {
+        switch self {
+        case .number(let number): .number(number.scaled(byPowerOfTen: power) ?? number)
+        case .wide(let digits): .wide(Self.scaled(digits, byPowerOfTen: power))
+        case .text, .flag, .time, .unavailable: self
         }
     }
 
     /// More digits than 64 bits hold, with the point moved.
-    private static func scaled(_ digits: String, byPowerOfTen power: Int) -> String {
+    @usableFromInline
+    static func scaled(_ digits: String, byPowerOfTen power: Int) -> String {
         guard digits.allSatisfy(\.isNumber) else { return digits }
         guard power < 0 else { return digits + String(repeating: "0", count: power) }
         let padded = String(repeating: "0", count: max(0, 1 - power - digits.count)) + digits

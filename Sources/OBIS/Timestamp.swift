@@ -97,6 +97,13 @@ public struct CivilDate: Hashable, Sendable {
         year = Int(yearOfEra + era * 400) + (month <= 2 ? 1 : 0)
     }
 
+    /// The number of days of a month from 1 to 12.
+    static func lastDay(ofMonth month: Int, year: Int) -> Int {
+        guard month == 2 else { return 30 + (month + month / 8) % 2 }
+        let isLeapYear = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+        return isLeapYear ? 29 : 28
+    }
+
     /// Days since 1970-01-01.
     public var daysSince1970: Int64 {
         let marchYear = Int64(month <= 2 ? year - 1 : year)

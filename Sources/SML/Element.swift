@@ -31,7 +31,21 @@ struct Element: Hashable {
     private static let longestHead = 8
 
     /// Reads the next head.
+    @inline(__always)
     static func next(_ reader: inout WireReader) throws(WireError) -> Element {
+        // Nearly every head is one byte, with its content behind it.
+        if let byte = reader.peek(), let kind = Kind(rawValue: byte >> 4) {
+            let count = Int(byte & 15) - (kind == .list ? 0 : 1)
+            if count >= 0, count < reader.remaining {
+                try reader.skip(1)
+                return Element(kind: kind, count: count)
+            }
+        }
+        return try any(&reader)
+    }
+
+    /// Reads a head of any length, and says what is wrong with it.
+    private static func any(_ reader: inout WireReader) throws(WireError) -> Element {
         let start = reader.offset
         var byte = try reader.uint8()
         guard let kind = Kind(rawValue: byte >> 4 & 7) else {
@@ -59,7 +73,9 @@ struct Element: Hashable {
 
     /// Passes over the next element with everything in it.
     static func skip(_ reader: inout WireReader, depth: Int = 0) throws(WireError) {
-        try next(&reader).skipContent(&reader, depth: depth)
+        let element = try next(&reader)
+        guard element.kind == .list else { return try reader.skip(element.count) }
+        try element.skipContent(&reader, depth: depth)
     }
 
     func skipContent(_ reader: inout WireReader, depth: Int = 0) throws(WireError) {
@@ -115,9 +131,7 @@ struct Element: Hashable {
         guard (1...8).contains(count) else {
             throw WireError(.malformed, "an integer of \(count) bytes", offset: reader.offset)
         }
-        var bits: UInt64 = 0
-        for _ in 0..<count { bits = bits << 8 | UInt64(try reader.uint8()) }
-        return bits
+        return try reader.bigEndian(count)
     }
 
     /// Fills the bytes that were left out with the sign.

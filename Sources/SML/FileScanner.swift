@@ -6,7 +6,7 @@ import Wire
 ///     1B1B1B1B 01010101 | messages, filled up with 00 | 1B1B1B1B 1A, fill bytes 1, checksum 2
 ///
 /// `1B1B1B1B` inside of the messages is sent twice. So a run of `1B` in a whole file has 0 to 3 bytes beyond a multiple
-/// of eight where it is content, and 4 where an escape sequence closes it. Every byte is looked at once.
+/// of eight where it is content, and 4 where an escape sequence closes it. No byte is looked at twice.
 struct FileScanner {
     static let escape: UInt8 = 0x1B
     static let startLength = 8
@@ -38,6 +38,10 @@ struct FileScanner {
     mutating func scan(_ bytes: RawSpan) -> Finding {
         let end = isInFile ? min(bytes.byteCount, Limits.smlFile) : bytes.byteCount
         while scanned < end {
+            if run == 0 {
+                scanned = bytes.place(of: Self.escape, from: scanned, to: end)
+                guard scanned < end else { break }
+            }
             if bytes[byte: scanned] == Self.escape {
                 run += 1
             } else if run > 0 {

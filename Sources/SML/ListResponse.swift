@@ -47,40 +47,34 @@ struct ListResponse {
         let time = try SensorTime(&reader, omitsChoice: quirks.omitsTimeChoice).instant
         let unit = try Element.unsigned(&reader).flatMap { UInt8(exactly: $0) }.flatMap { Unit(code: $0) }
         let scaler = try Element.signed(&reader) ?? 0
-        let value = try readValue(name.code, &reader)
+        let sent = try readValue(name.code, &reader)
         try Element.skip(&reader)
-        var register = Register(obis: name.code, printedCode: name.digits, value: value, time: time)
-        apply(scaler, unit, to: &register)
-        telegram.registers.append(register)
+        let power = power(scaler, of: name)
+        telegram.registers.append(
+            Register(
+                obis: name.code, printedCode: name.digits, value: power.map { sent.scaled(byPowerOfTen: $0) } ?? sent,
+                unit: power.flatMap { _ in unit }, wireValue: sent.isNumber ? sent : nil, time: time))
     }
 
+    /// - Returns: nil for a scaler that belongs to no meter.
+    private mutating func power(_ scaler: Int64, of name: Name) -> Int? {
+        if let power = Int(exactly: scaler), (-Limits.scaler...Limits.scaler).contains(power) { return power }
+        telegram.warnings.append(
+            "\(name.digits ?? name.code?.description ?? "a value") has the impossible scaler \(scaler): left as sent")
+        return nil
+    }
+
+    private typealias Name = (code: ObisCode?, digits: String?)
+
     /// A name of other than six octets is no OBIS code; it stays as its hexadecimal digits.
-    private static func name(
-        _ reader: inout WireReader
-    ) throws(WireError) -> (code: ObisCode?, digits: String?) {
+    private static func name(_ reader: inout WireReader) throws(WireError) -> Name {
         let start = reader.offset
         let element = try Element.next(&reader)
         guard element.kind == .octets else { throw WireError(.malformed, "a value without a name", offset: start) }
         guard element.count == 6 else {
-            return (nil, element.isOmitted ? nil : Hex.string(try reader.bytes(element.count)))
+            return (nil, element.isOmitted ? nil : Hex.string(try reader.take(element.count)))
         }
-        let code = ObisCode(
-            try reader.uint8(), try reader.uint8(), try reader.uint8(), try reader.uint8(), try reader.uint8(),
-            try reader.uint8())
-        return (code, nil)
-    }
-
-    private mutating func apply(_ scaler: Int64, _ unit: Unit?, to register: inout Register) {
-        switch register.value {
-        case .number, .wide: register.wireValue = register.value
-        case .text, .flag, .time, .unavailable: break
-        }
-        guard let power = Int(exactly: scaler), (-Limits.scaler...Limits.scaler).contains(power) else {
-            telegram.warnings.append(
-                "\(register.code ?? "a value") has the impossible scaler \(scaler): left as sent")
-            return
-        }
-        register.scale(byPowerOfTen: power, unit: unit)
+        return (ObisCode(packed: try reader.bigEndian(6)), nil)
     }
 
     // MARK: Values
@@ -90,7 +84,7 @@ struct ListResponse {
     ) throws(WireError) -> RegisterValue {
         let element = try Element.next(&reader)
         switch element.kind {
-        case .octets: return element.isOmitted ? .unavailable : .text(Octets.text(try reader.bytes(element.count)))
+        case .octets: return element.isOmitted ? .unavailable : .text(Octets.text(try reader.take(element.count)))
         case .boolean:
             guard element.count == 1 else {
                 throw WireError(.malformed, "a boolean of \(element.count) bytes", offset: reader.offset)
@@ -134,8 +128,8 @@ struct ListResponse {
     /// What the server id does not say, from the registers: the maker's letters, and the medium that codes belong to.
     private mutating func completeIdentity() {
         if telegram.meter.manufacturer == nil {
-            let maker = telegram.registers.first { $0.obis.map(Self.makers.contains) ?? false }
-            if case .text(let letters)? = maker?.value, letters.utf8.count == 3,
+            let maker = telegram.registers.firstIndex { $0.obis == Self.maker || $0.obis == Self.olderMaker }
+            if let maker, case .text(let letters) = telegram.registers[maker].value, letters.utf8.count == 3,
                 letters.utf8.allSatisfy({ (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) })
             {
                 telegram.meter.manufacturer = letters
@@ -147,5 +141,16 @@ struct ListResponse {
     }
 
     /// The maker's letters, of newer and of older meters.
-    private static let makers = [ObisCode(1, 0, 96, 50, 1, 1), ObisCode(129, 129, 199, 130, 3)]
+    private static let maker = ObisCode(1, 0, 96, 50, 1, 1)
+    private static let olderMaker = ObisCode(129, 129, 199, 130, 3)
+}
+
+extension RegisterValue {
+    /// Whether it is a number, of any size.
+    fileprivate var isNumber: Bool {
+        switch self {
+        case .number, .wide: true
+        case .text, .flag, .time, .unavailable: false
+        }
+    }
 }

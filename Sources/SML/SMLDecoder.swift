@@ -13,15 +13,14 @@ public struct SMLDecoder: Framer {
 
     private var buffer = LinkBuffer()
     private var scanner = FileScanner()
-    /// What the last file gave, and how much of it was told.
+    /// What the last file gave and was not told yet, from its end.
     private var findings: [FramerOutput<Telegram>] = []
-    private var told = 0
     private var isFinishing = false
 
     /// A decoder that knows of no bytes yet.
     public init() {}
 
-    public var isIdle: Bool { buffer.isEmpty && told == findings.count }
+    public var isIdle: Bool { buffer.isEmpty && findings.isEmpty }
 
     public mutating func append(_ bytes: [UInt8]) {
         buffer.append(bytes)
@@ -36,7 +35,7 @@ public struct SMLDecoder: Framer {
 
     public mutating func next() -> FramerOutput<Telegram>? {
         while true {
-            if let finding = nextFinding() { return finding }
+            if let finding = findings.popLast() { return finding }
             switch scan() {
             case .start(let offset):
                 if let output = begin(at: offset) { return output }
@@ -58,18 +57,6 @@ public struct SMLDecoder: Framer {
         return finding
     }
 
-    private mutating func nextFinding() -> FramerOutput<Telegram>? {
-        guard told < findings.count else { return nil }
-        defer {
-            told += 1
-            if told == findings.count {
-                findings.removeAll(keepingCapacity: findings.count < 16)
-                told = 0
-            }
-        }
-        return findings[told]
-    }
-
     // MARK: Files
 
     private mutating func begin(at offset: Int) -> FramerOutput<Telegram>? {
@@ -87,7 +74,7 @@ public struct SMLDecoder: Framer {
         guard let findings = Self.findings(in: buffer, length: length, hasLiterals: scanner.hasLiterals) else {
             return innerFile() ?? damagedFile(length: length)
         }
-        self.findings = findings
+        self.findings = findings.count > 1 ? findings.reversed() : findings
         buffer.consume(length)
         scanner.leaveFile()
         return nil

@@ -1,4 +1,5 @@
 import OBIS
+import Wire
 
 /// The identification by which a meter signs its messages (DIN 43863-5).
 ///
@@ -19,7 +20,7 @@ struct ServerID: Hashable {
         let letters = Self.letters(octets)
         manufacturer = letters.map { String(decoding: octets[$0], as: UTF8.self) }
         guard let letters, letters.lowerBound == 2, let printed = Self.printed(octets) else {
-            identification = Octets.text(octets)
+            identification = Octets.text(octets.rawSpan)
             medium = nil
             number = nil
             return
@@ -46,17 +47,22 @@ struct ServerID: Hashable {
         var number: UInt32 = 0
         for octet in octets[6..<10] { number = number << 8 | UInt32(octet) }
         guard octets[1] <= 15, number <= 99_999_999 else { return nil }
-        var text = [UInt8](repeating: UInt8(ascii: "0"), count: 14)
-        text[0] = hexDigit(octets[1])
-        for index in 0..<3 { text[1 + index] = octets[2 + index] }
-        text[4] = hexDigit(octets[5] >> 4)
-        text[5] = hexDigit(octets[5] & 15)
         var rest = number
-        for index in (6..<14).reversed() {
-            text[index] += UInt8(truncatingIfNeeded: rest % 10)
+        var digits: UInt64 = 0
+        for place in 0..<8 {
+            digits |= UInt64(rest % 10) << UInt64(8 * place)
             rest /= 10
         }
-        return (String(decoding: text, as: UTF8.self), number)
+        let text = String(count: 14) { place in
+            switch place {
+            case 0: hexDigit(octets[1])
+            case 1...3: octets[1 + place]
+            case 4: hexDigit(octets[5] >> 4)
+            case 5: hexDigit(octets[5] & 15)
+            default: UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digits >> UInt64(8 * (13 - place)))
+            }
+        }
+        return (text, number)
     }
 
     private static func hexDigit(_ value: UInt8) -> UInt8 {
@@ -78,8 +84,10 @@ struct ServerID: Hashable {
 /// How octets without a type of their own are shown.
 enum Octets {
     /// Text where all octets are printable, else hexadecimal digits.
-    static func text(_ octets: [UInt8]) -> String {
-        for octet in octets where octet < 0x20 || octet > 0x7E { return Hex.string(octets) }
-        return String(decoding: octets, as: UTF8.self)
+    static func text(_ octets: RawSpan) -> String {
+        for index in 0..<octets.byteCount where octets[byte: index] < 0x20 || octets[byte: index] > 0x7E {
+            return Hex.string(octets)
+        }
+        return octets.text
     }
 }

@@ -66,6 +66,44 @@ public struct WireReader: ~Escapable {
         try load(UInt64.self).bigEndian
     }
 
+    /// A number of so many bytes, at most eight, most significant first. No bytes are 0.
+    @inlinable @inline(__always)
+    @_lifetime(self: copy self)
+    public mutating func bigEndian(_ count: Int) throws(WireError) -> UInt64 {
+        try littleEndian(count).byteSwapped >> UInt64(64 - 8 * min(8, count))
+    }
+
+    /// A number of so many bytes, least significant first. No bytes are 0; of more than eight those behind count nothing.
+    @inlinable @inline(__always)
+    @_lifetime(self: copy self)
+    public mutating func littleEndian(_ count: Int) throws(WireError) -> UInt64 {
+        guard remaining >= 8, (0...8).contains(count) else { return try littleEndianByByte(count) }
+        // In bounds: checked in the line above. Every bit pattern of an integer is valid.
+        let eight = unsafe span.unsafeLoadUnaligned(fromByteOffset: position, as: UInt64.self).littleEndian
+        position += count
+        return eight & ((1 << UInt64(8 * count)) &- 1)
+    }
+
+    /// A number of so many bytes in an order that is not known before.
+    ///
+    /// - Parameter isReversed: the most significant byte comes first.
+    @inlinable @inline(__always)
+    @_lifetime(self: copy self)
+    public mutating func number(_ count: Int, isReversed: Bool) throws(WireError) -> UInt64 {
+        isReversed ? try bigEndian(count) : try littleEndian(count)
+    }
+
+    /// The last bytes, one by one.
+    @usableFromInline
+    @_lifetime(self: copy self)
+    mutating func littleEndianByByte(_ count: Int) throws(WireError) -> UInt64 {
+        try require(count)
+        var number: UInt64 = 0
+        for index in 0..<min(8, count) { number |= UInt64(span[byte: position + index]) << UInt64(8 * index) }
+        position += count
+        return number
+    }
+
     /// The next byte, left where it is; nil at the end.
     @inlinable
     public func peek(ahead distance: Int = 0) -> UInt8? {
@@ -76,7 +114,7 @@ public struct WireReader: ~Escapable {
 
     // MARK: Runs of bytes
 
-    @inlinable
+    @inlinable @inline(__always)
     @_lifetime(self: copy self)
     public mutating func skip(_ count: Int) throws(WireError) {
         try require(count)
@@ -130,6 +168,32 @@ extension RawSpan {
     public var array: [UInt8] {
         // The buffer lives for the call only; the array copies it.
         unsafe withUnsafeBytes { buffer in unsafe [UInt8](buffer) }
+    }
+
+    /// The bytes as UTF-8; what is none is replaced.
+    @inlinable
+    public var text: String {
+        // The buffer lives for the call only; the text copies it.
+        unsafe withUnsafeBytes { buffer in unsafe String(decoding: buffer, as: UTF8.self) }
+    }
+
+    /// The place of the first such byte from `start` on and before `end`; `end` where there is none.
+    @inlinable
+    public func place(of byte: UInt8, from start: Int, to end: Int) -> Int {
+        let end = min(end, byteCount)
+        var index = max(0, start)
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        while index <= end - 8 {
+            // In bounds: checked in the line above. Every bit pattern of an integer is valid.
+            let word = unsafe unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self).littleEndian
+            // A byte that is sought is zero here, and the lowest zero byte alone sets its own top bit for sure.
+            let difference = word ^ (ones &* UInt64(byte))
+            let found = (difference &- ones) & ~difference & (ones << 7)
+            if found != 0 { return index + found.trailingZeroBitCount / 8 }
+            index += 8
+        }
+        while index < end, self[byte: index] != byte { index += 1 }
+        return index
     }
 }
 
