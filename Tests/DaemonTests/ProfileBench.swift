@@ -96,7 +96,7 @@ final class ScriptedMeter: Sendable {
     /// Those that the meter has by now whose civil times are in the span, in the order in which it stored them.
     private func entries(_ span: ProfileSpan, _ state: State) -> [Telegram] {
         let step = state.interval * 60
-        let now = (clock.now.milliseconds - state.delay.milliseconds) / 1000
+        let now = (clock.now.milliseconds - state.delay.wholeMilliseconds) / 1000
         let first = (span.start - 3 * 3600) / step * step
         return stride(from: first, through: min(span.end, now), by: Int64.Stride(step)).compactMap { end in
             let offset = Self.zone?.secondsFromGMT(for: Date(timeIntervalSince1970: Double(end))) ?? 0

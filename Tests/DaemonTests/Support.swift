@@ -21,7 +21,7 @@ final class HandClock: HostClock {
     private static let origin: Int64 = 1_768_475_896_120
 
     var monotonic: Duration { state.withLock { $0 } }
-    var now: Timestamp { Timestamp(milliseconds: Self.origin + monotonic.milliseconds) }
+    var now: Timestamp { Timestamp(milliseconds: Self.origin + monotonic.wholeMilliseconds) }
     var isSynchronized: Bool { true }
 
     func pass(_ duration: Duration) { state.withLock { $0 += duration } }

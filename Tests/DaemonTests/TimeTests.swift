@@ -81,7 +81,7 @@ struct ScheduleTests {
     /// When the next reading is, as an instant.
     private func next(_ schedule: Schedule, _ now: String) throws -> Timestamp {
         let now = try instant(now)
-        return Timestamp(milliseconds: now.milliseconds + schedule.delay(now: now, last: nil).milliseconds)
+        return Timestamp(milliseconds: now.milliseconds + schedule.delay(now: now, last: nil).wholeMilliseconds)
     }
 
     @Test("at once, then an interval after the beginning of the last reading")

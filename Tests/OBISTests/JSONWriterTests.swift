@@ -55,7 +55,7 @@ struct JSONWriterTests {
     func escaping(scalars: ClosedRange<Int>) throws {
         let text = String(String.UnicodeScalarView(scalars.compactMap { Unicode.Scalar(UInt32($0)) }))
         var json = JSONWriter()
-        json.object { $0.member(text, text) }
+        json.object { $0.member(named: text, text) }
         let object = try #require(try parsed(json) as? [String: String])
         #expect(object.keys.first.map { Array($0.utf8) } == Array(text.utf8))
         #expect(object.values.first.map { Array($0.utf8) } == Array(text.utf8))
@@ -105,7 +105,7 @@ struct JSONWriterTests {
             var members: [String: Any] = [:]
             json.object { json in
                 for name in ["b", "a", ""] {
-                    json.key(name)
+                    json.key(named: name)
                     members[name] = write(&json, depth: depth + 1, &random)
                 }
             }

@@ -16,7 +16,7 @@ private struct Bench {
     }
 
     mutating func pass(_ duration: Duration) {
-        wall.milliseconds += duration.milliseconds
+        wall.milliseconds += duration.wholeMilliseconds
         monotonic += duration
     }
 
