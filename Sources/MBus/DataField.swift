@@ -7,7 +7,7 @@ import Wire
 ///
 ///     00–BF  so many characters            C0–C9, D0–D9  (n − C0), (n − D0) bytes of digits, positive, negative
 ///     E0–EF  (n − E0) bytes, a number      F0–F4, F5, F6  4 (n − EC), 48, 64 bytes
-struct DataField: Hashable, Sendable {
+struct DataField: ~Copyable {
     enum Coding: Hashable, Sendable {
         case none, integer, real, text, binary
         case decimal(isNegative: Bool)
@@ -16,9 +16,9 @@ struct DataField: Hashable, Sendable {
     let coding: Coding
     /// How many bytes they are.
     let count: Int
-    /// Up to eight bytes as a number without a sign, unless it is `bytes` that has them.
+    /// The eight least significant bytes, also of a text.
     private let bits: UInt64
-    /// Texts and long data: the least significant byte first, texts from their last character on.
+    /// Texts and what is longer: the least significant byte first, texts from their last character on.
     private let bytes: [UInt8]
 
     init(_ coding: Coding, number: UInt64, count: Int) {
@@ -30,26 +30,37 @@ struct DataField: Hashable, Sendable {
 
     /// - Parameter isReversed: the most significant byte comes first (CI 76).
     init(_ coding: DataInformation.Coding, isReversed: Bool, _ reader: inout WireReader) throws(WireError) {
-        switch coding {
-        case .none: (self.coding, count) = (.none, 0)
-        case .integer(let count): (self.coding, self.count) = (.integer, count)
-        case .real: (self.coding, count) = (.real, 4)
-        case .decimal(let count): (self.coding, self.count) = (.decimal(isNegative: false), count)
-        case .variable: (self.coding, count) = try Self.variable(&reader)
-        }
-        if count <= 8, self.coding != .text, self.coding != .binary {
-            bits = try reader.number(count, isReversed: isReversed)
-            bytes = []
+        let (kind, length) = try Self.layout(of: coding, &reader)
+        var number: UInt64 = 0
+        var sent: [UInt8] = []
+        if length <= 8, kind != .text, kind != .binary {
+            number = try reader.number(length, isReversed: isReversed)
         } else {
-            let sent = try reader.bytes(count)
-            bits = 0
-            bytes = isReversed ? sent.reversed() : sent
+            sent = try reader.bytes(length)
+            if isReversed { sent.reverse() }
+            number = sent.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
         }
+        self.coding = kind
+        count = length
+        bits = number
+        bytes = sent
     }
 
     /// By its place, the least significant first.
     private func byte(_ place: Int) -> UInt8 {
-        bytes.isEmpty ? UInt8(truncatingIfNeeded: bits >> UInt64(8 * place)) : bytes[place]
+        place < 8 ? UInt8(truncatingIfNeeded: bits >> UInt64(8 * place)) : bytes[place]
+    }
+
+    private static func layout(
+        of coding: DataInformation.Coding, _ reader: inout WireReader
+    ) throws(WireError) -> (Coding, Int) {
+        switch coding {
+        case .none: (.none, 0)
+        case .integer(let count): (.integer, Int(count))
+        case .real: (.real, 4)
+        case .decimal(let count): (.decimal(isNegative: false), Int(count))
+        case .variable: try variable(&reader)
+        }
     }
 
     private static func variable(_ reader: inout WireReader) throws(WireError) -> (Coding, Int) {
@@ -82,6 +93,7 @@ extension DataField {
     }
 
     /// - Returns: nil for a text and for more bytes than a number has.
+    @inline(__always)
     var number: Number? {
         switch coding {
         case .none: .unavailable
@@ -112,7 +124,11 @@ extension DataField {
     var time: TimePoint? { coding == .integer ? TimePoint(bits, count: count) : nil }
 
     /// Hexadecimal digits, the most significant first.
-    var digits: String { Hex.string((0..<count).reversed().map(byte)) }
+    var digits: String {
+        var result = ""
+        for place in (0..<count).reversed() { result += Hex.string([byte(place)]) }
+        return result
+    }
 
     private var signed: Int64 {
         let shift = UInt64(64 - 8 * min(8, count))
@@ -125,19 +141,34 @@ extension DataField {
     }
 
     /// Two digits in each byte. A first digit F is a minus sign; all F is how a meter says that it has no value.
+    @inline(__always)
     private func decimal(isNegative: Bool) -> Number {
-        var isNegative = isNegative
-        guard (0..<count).contains(where: { byte($0) != 0xFF }) else { return .unavailable }
-        var mantissa: Int64 = 0
-        for place in (0..<count).reversed() {
-            var high = byte(place) >> 4
-            let low = byte(place) & 0xF
-            if high == 0xF, place == count - 1 { (high, isNegative) = (0, !isNegative) }
-            // Nine bytes at most: 18 digits fit.
-            guard high <= 9, low <= 9, mantissa <= Int64.max / 100 - 1 else { return .damaged }
-            mantissa = mantissa * 100 + Int64(high * 10 + low)
+        // Nine bytes at most.
+        var (low, high) = (bits, count > 8 ? UInt64(bytes[8]) : 0)
+        let isAbsent = count > 8 ? low == .max && high == 0xFF : low == (1 << UInt64(8 * count)) &- 1
+        guard !isAbsent else { return .unavailable }
+        let hasSign = byte(count - 1) >> 4 == 0xF
+        if hasSign, count > 8 { high &= 0x0F }
+        if hasSign, count <= 8 { low &= ~(0xF << UInt64(8 * count - 4)) }
+        guard let low = BinaryCodedDecimal.number(low), let high = BinaryCodedDecimal.number(high) else {
+            return .damaged
         }
-        return .number(FixedDecimal(isNegative ? -mantissa : mantissa))
+        let mantissa = high * 10_000_000_000_000_000 + low
+        return .number(FixedDecimal(isNegative != hasSign ? -mantissa : mantissa))
+    }
+}
+
+/// Sixteen digits of four bits each.
+enum BinaryCodedDecimal {
+    /// - Returns: nil where four bits are no digit.
+    static func number(_ digits: UInt64) -> Int64? {
+        // 10 to 15: bit 3 with bit 2 or bit 1.
+        guard digits >> 3 & (digits >> 2 | digits >> 1) & 0x1111_1111_1111_1111 == 0 else { return nil }
+        // Neighbours become one number of twice the bits, all at once: digits, pairs, fours, eights.
+        let pairs = (digits >> 4 & 0x0F0F_0F0F_0F0F_0F0F) * 10 + (digits & 0x0F0F_0F0F_0F0F_0F0F)
+        let fours = (pairs >> 8 & 0x00FF_00FF_00FF_00FF) * 100 + (pairs & 0x00FF_00FF_00FF_00FF)
+        let eights = (fours >> 16 & 0x0000_FFFF_0000_FFFF) * 10_000 + (fours & 0x0000_FFFF_0000_FFFF)
+        return Int64((eights >> 32) * 100_000_000 + (eights & 0xFFFF_FFFF))
     }
 }
 

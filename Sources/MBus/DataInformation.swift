@@ -12,18 +12,18 @@ struct DataInformation: Hashable, Sendable {
     enum Coding: Hashable, Sendable {
         case none
         /// Signed, so many bytes.
-        case integer(Int)
+        case integer(UInt8)
         case real
         /// So many bytes of two digits.
-        case decimal(Int)
+        case decimal(UInt8)
         /// The data say by themselves how long they are.
         case variable
     }
 
+    var storage: UInt64 = 0
+    var tariff: UInt32 = 0
+    var subunit: UInt16 = 0
     var function = RecordIdentity.Function.instantaneous
-    var storage = 0
-    var tariff = 0
-    var subunit = 0
     var coding = Coding.none
 
     /// A present value of the whole meter.
@@ -47,7 +47,7 @@ struct DataInformation: Hashable, Sendable {
             case 2: .minimum
             default: .error
             }
-        storage = Int(first >> 6 & 1)
+        storage = UInt64(first >> 6 & 1)
         var continues = first & Self.more != 0
         var count = 0
         while continues {
@@ -55,10 +55,10 @@ struct DataInformation: Hashable, Sendable {
                 throw WireError(.malformed, "more than \(Limits.mbusExtensions) DIFE", offset: reader.offset)
             }
             let extended = try reader.uint8()
-            // Ten of them make 41 bits at most.
-            storage |= Int(extended & 0xF) << (1 + 4 * count)
-            tariff |= Int(extended >> 4 & 3) << (2 * count)
-            subunit |= Int(extended >> 6 & 1) << count
+            // Ten of them make 41 bits, 20 and 10 at most.
+            storage |= UInt64(extended & 0xF) << UInt64(1 + 4 * count)
+            tariff |= UInt32(extended >> 4 & 3) << UInt32(2 * count)
+            subunit |= UInt16(extended >> 6 & 1) << UInt16(count)
             continues = extended & Self.more != 0
             count += 1
         }

@@ -169,7 +169,8 @@ extension FrameSurvey {
             let start = reader.offset - 1
             do throws(WireError) {
                 let data = try DataInformation(first: first, &reader)
-                let value = try ValueInformation(&reader)
+                var value = ValueInformation()
+                try value.read(&reader)
                 let field = try DataField(data.coding, isReversed: isReversed, &reader)
                 let end = origin + reader.offset
                 let place = BytePlaces((end - field.count)..<end)
@@ -194,7 +195,9 @@ extension FrameSurvey {
         "Password", "Security key",
     ]
 
-    private static func identity(_ field: DataField, at place: BytePlaces, isReversed: Bool) -> [Identity] {
+    private static func identity(
+        _ field: borrowing DataField, at place: BytePlaces, isReversed: Bool
+    ) -> [Identity] {
         switch field.coding {
         case .none, .real: []
         case .decimal: [Identity(place, as: isReversed ? .digits : .reversedDigits)]

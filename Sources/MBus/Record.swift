@@ -2,7 +2,7 @@ import OBIS
 import Wire
 
 /// What one record says: its value, and what is odd about it.
-struct RecordContent {
+struct RecordContent: ~Copyable {
     private(set) var value = RegisterValue.unavailable
     private(set) var wireValue: RegisterValue?
     /// The point in time that the record holds, where it holds one.
@@ -10,7 +10,7 @@ struct RecordContent {
     /// Behind the name of the record.
     private(set) var warning: String?
 
-    init(_ field: DataField, as information: ValueInformation) {
+    init(_ field: borrowing DataField, as information: borrowing ValueInformation) {
         if let reason = information.recordError {
             warning = "the meter reports \(reason)"
         } else if information.kind == .time, field.coding == .integer {
@@ -26,7 +26,9 @@ struct RecordContent {
         }
     }
 
-    private mutating func take(_ number: DataField.Number, of field: DataField, as information: ValueInformation) {
+    private mutating func take(
+        _ number: DataField.Number, of field: borrowing DataField, as information: borrowing ValueInformation
+    ) {
         switch number {
         case .number(let sent):
             wireValue = .number(sent)
@@ -40,7 +42,7 @@ struct RecordContent {
         }
     }
 
-    private static func scaled(_ sent: FixedDecimal, _ information: ValueInformation) -> FixedDecimal? {
+    private static func scaled(_ sent: FixedDecimal, _ information: borrowing ValueInformation) -> FixedDecimal? {
         guard let scaled = sent.scaled(byPowerOfTen: information.power) else { return nil }
         return information.addend.map { scaled.adding($0) } ?? scaled
     }
@@ -48,21 +50,28 @@ struct RecordContent {
 
 /// What the name and the time of a record depend on.
 struct RecordMeaning: Hashable, Sendable {
+    /// The point in time that the record holds, where it holds one.
+    let time: TimePoint?
     let data: DataInformation
     let quantity: Quantity?
     let phase: ValueInformation.Phase?
     let direction: ValueInformation.Direction?
     /// Phase and direction say all that the VIFE do.
     let isPlain: Bool
-    /// The point in time that the record holds, where it holds one.
-    let time: TimePoint?
+    /// The unit is W or Wh.
+    let isElectrical: Bool
 
-    init(_ data: DataInformation, _ value: ValueInformation, time: TimePoint?) {
+    init(_ data: DataInformation, _ value: borrowing ValueInformation, time: TimePoint?) {
         self.data = data
         quantity = value.quantity
         phase = value.phase
         direction = value.direction
         isPlain = value.isPlain
+        isElectrical =
+            switch value.unit {
+            case .watt, .wattHour: true
+            default: false
+            }
         self.time = time
     }
 

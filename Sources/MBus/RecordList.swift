@@ -19,6 +19,8 @@ struct RecordList: Hashable, Sendable {
     private(set) var moreRecordsFollow = false
     /// The clock of the meter: a point in time that is neither stored nor of a part.
     private(set) var meterTime: MeterTime?
+    /// The registers have names and times.
+    private var isInterpreted = false
 
     private static let manufacturerData: UInt8 = 0x0F
     private static let manufacturerDataWithMore: UInt8 = 0x1F
@@ -44,17 +46,20 @@ struct RecordList: Hashable, Sendable {
                 append(manufacturerData: try reader.take(reader.remaining))
             } else {
                 let data = try DataInformation(first: first, &reader)
-                let value = try ValueInformation(&reader)
+                var value = ValueInformation()
+                try value.read(&reader)
                 append(try DataField(data.coding, isReversed: isReversed, &reader), as: value, data)
             }
         }
     }
 
-    mutating func append(_ field: DataField, as value: ValueInformation, _ data: DataInformation) {
+    mutating func append(
+        _ field: borrowing DataField, as value: borrowing ValueInformation, _ data: DataInformation
+    ) {
         let content = RecordContent(field, as: value)
         let identity = RecordIdentity(
-            number: registers.count, function: data.function, storage: data.storage, tariff: data.tariff,
-            subunit: data.subunit, quantity: value.name)
+            number: registers.count, function: data.function, storage: Int(data.storage), tariff: Int(data.tariff),
+            subunit: Int(data.subunit), quantity: value.name)
         if let warning = content.warning { warnings.append("\(identity.code): \(warning)") }
         meanings.append(RecordMeaning(data, value, time: content.time))
         registers.append(
@@ -100,8 +105,18 @@ struct RecordList: Hashable, Sendable {
     /// - Parameter device: nil where nothing says what the meter measures.
     mutating func interpret(_ device: DeviceType?) {
         meterTime = clock
+        if isInterpreted { forget() }
+        isInterpreted = true
         setTimes()
         setNames(device)
+    }
+
+    /// More records, or less, may change all names and times.
+    private mutating func forget() {
+        for index in registers.indices {
+            registers[index].obis = nil
+            registers[index].time = nil
+        }
     }
 
     private var clock: MeterTime? {
@@ -118,7 +133,6 @@ struct RecordList: Hashable, Sendable {
             if let time = meaning.moment { moments.append((meaning.data, time)) }
         }
         for index in registers.indices where index < meanings.count {
-            registers[index].time = nil
             guard let meaning = meanings[index], meaning.time == nil,
                 meaning.data.storage != 0 || meaning.data.function != .instantaneous
             else { continue }
@@ -142,13 +156,12 @@ struct RecordList: Hashable, Sendable {
 
     /// A code that two registers would get names neither.
     private mutating func setNames(_ device: DeviceType?) {
+        guard let device else { return }
         // The code above the index: equal codes are neighbours once the list is sorted.
         var codes: [UInt64] = []
+        codes.reserveCapacity(registers.count)
         for index in registers.indices where index < meanings.count {
-            registers[index].obis = nil
-            guard let device, let meaning = meanings[index],
-                let code = RegisterNames.code(of: meaning, registers[index].unit, device)
-            else { continue }
+            guard let meaning = meanings[index], let code = RegisterNames.code(of: meaning, device) else { continue }
             codes.append(code.packed << 16 | UInt64(index))
         }
         codes.sort()

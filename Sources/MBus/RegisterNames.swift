@@ -5,10 +5,10 @@ import OBIS
 /// A record gets one when it is a present value of the whole meter, its VIFE say nothing but phase and direction, and
 /// no other record of the telegram would get the same (see `RecordList`).
 enum RegisterNames {
-    static func code(of record: RecordMeaning, _ unit: Unit?, _ device: DeviceType) -> ObisCode? {
+    static func code(of record: RecordMeaning, _ device: DeviceType) -> ObisCode? {
         guard record.isPlain, record.data.isPresent, let tariff = UInt8(exactly: record.data.tariff), tariff < 64,
             let quantity = record.quantity,
-            let name = device.isElectric ? electricity(record, quantity, unit) : thermal(record, quantity, device)
+            let name = device.isElectric ? electricity(record, quantity) : thermal(record, quantity, device)
         else { return nil }
         // Only what is counted has a tariff.
         guard tariff == 0 || name.isCounter else { return nil }
@@ -23,7 +23,7 @@ enum RegisterNames {
 
     // MARK: Electricity
 
-    private static func electricity(_ value: RecordMeaning, _ quantity: Quantity, _ unit: Unit?) -> Name? {
+    private static func electricity(_ value: RecordMeaning, _ quantity: Quantity) -> Name? {
         // L1, L2 and L3 lie 20 apart; the sum of all stands in front of them.
         let phase: UInt8? =
             switch value.phase {
@@ -42,7 +42,7 @@ enum RegisterNames {
         case (.frequency, nil): return value.phase == nil ? Name(c: 14, d: 7) : nil
         // A power without a direction has its sign.
         case (.power, let direction):
-            guard unit == .watt else { return nil }
+            guard value.isElectrical else { return nil }
             let c: UInt8 = direction == .forward ? 1 : direction == .backward ? 2 : 16
             return phase.map { Name(c: c + $0, d: 7) }
         case (.reactivePower, .forward): return phase.map { Name(c: 3 + $0, d: 7) }
@@ -50,18 +50,17 @@ enum RegisterNames {
         case (.apparentPower, nil), (.apparentPower, .forward):
             return phase.map { Name(c: 9 + $0, d: 7) }
         case (.apparentPower, .backward): return phase.map { Name(c: 10 + $0, d: 7) }
-        default: return counter(quantity, unit, phase, isBackward: value.direction == .backward)
+        default: return counter(value, quantity, phase)
         }
     }
 
     /// Energy without a direction is what the meter counts: import.
-    private static func counter(
-        _ quantity: Quantity, _ unit: Unit?, _ phase: UInt8?, isBackward: Bool
-    ) -> Name? {
+    private static func counter(_ value: RecordMeaning, _ quantity: Quantity, _ phase: UInt8?) -> Name? {
         guard let phase else { return nil }
+        let isBackward = value.direction == .backward
         let c: UInt8
         switch quantity {
-        case .energy where unit == .wattHour: c = isBackward ? 2 : 1
+        case .energy where value.isElectrical: c = isBackward ? 2 : 1
         case .reactiveEnergy: c = isBackward ? 4 : 3
         case .apparentEnergy: c = isBackward ? 10 : 9
         default: return nil

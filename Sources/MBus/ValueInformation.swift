@@ -7,9 +7,11 @@ import Wire
 ///          7C: a name in plain text           7F: of the maker, with all VIFE
 ///
 /// The VIFE behind it change what it says: see `CombinableExtension`.
-struct ValueInformation: Hashable, Sendable {
+///
+/// It is never copied: it has texts, and a telegram dozens of it.
+struct ValueInformation: ~Copyable {
     /// Without what the VIFE add.
-    var quantityName: String
+    private(set) var quantityName = ""
     /// Nil where nothing but the name is known of it.
     var quantity: Quantity?
     var unit: Unit?
@@ -18,7 +20,7 @@ struct ValueInformation: Hashable, Sendable {
     var kind = ValueEntry.Kind.number
     /// What is added to the scaled number.
     var addend: FixedDecimal?
-    /// What the VIFE add to the name, in their order: `, L1`.
+    /// What the VIFE add to the name, in their order: `L1, import`.
     private var qualifiers = ""
     /// Whether phase and direction say all that the VIFE do.
     private(set) var isPlain = true
@@ -31,65 +33,28 @@ struct ValueInformation: Hashable, Sendable {
     enum Direction: Hashable, Sendable { case forward, backward }
 
     /// The name with what the VIFE add: `Voltage, L1`.
-    var name: String { qualifiers.isEmpty ? quantityName : quantityName + qualifiers }
+    var name: String { qualifiers.isEmpty ? quantityName : quantityName + ", " + qualifiers }
 
     /// Characters that a plain text name may have where VIFE in front of it are the other reading.
     private static let longestName = 32
 
-    init(_ reader: inout WireReader) throws(WireError) {
+    /// What nothing is known of.
+    init() {}
+
+    mutating func read(_ reader: inout WireReader) throws(WireError) {
         let first = try reader.uint8()
         var chain = ExtensionChain(after: first)
         let code = first & 0x7F
         switch code {
-        case 0x7B where chain.continues:
-            let extended = try chain.next(&reader)
-            self.init(ValueTable.alternate[Int(extended)], code: extended, table: "FB")
-        case 0x7C:
-            try self.init(named: &chain, &reader)
-            return
-        case 0x7D where chain.continues:
-            try self.init(main: &chain, &reader)
+        case 0x7B where chain.continues: take(try chain.next(&reader), of: ValueTable.alternate, "FB")
+        case 0x7C: return try readNamed(&chain, &reader)
+        case 0x7D where chain.continues: try takeMain(&chain, &reader)
         case 0x7F:
-            self.init(.manufacturerSpecific)
-            try apply(chain.manufacturerFields(&reader))
-            return
-        default:
-            self.init(ValueTable.primary[Int(code)], code: code, table: "")
+            take(.manufacturerSpecific)
+            return apply(try chain.manufacturerFields(&reader))
+        default: take(code, of: ValueTable.primary, "")
         }
-        try apply(&chain, &reader)
-    }
-
-    private init(name: String) {
-        quantityName = name
-    }
-
-    private init(_ quantity: Quantity) {
-        quantityName = quantity.rawValue
-        self.quantity = quantity
-    }
-
-    /// - Parameter table: the VIF of the table, which with the code names a reserved one.
-    private init(_ entry: ValueEntry?, code: UInt8, table: String) {
-        guard let entry else {
-            self.init(.reserved)
-            qualify(table + Hexadecimal.text(UInt64(code), digits: 2))
-            return
-        }
-        self.init(name: entry.name)
-        quantity = entry.quantity
-        unit = entry.unit
-        power = entry.power + Int(code) - Int(entry.codes.lowerBound)
-        kind = entry.kind
-    }
-
-    private init(main chain: inout ExtensionChain, _ reader: inout WireReader) throws(WireError) {
-        let extended = try chain.next(&reader)
-        guard extended == 0x7D, chain.continues else {
-            self.init(ValueTable.main[Int(extended)], code: extended, table: "FD")
-            return
-        }
-        let second = try chain.next(&reader)
-        self.init(ValueTable.secondMain[Int(second)], code: second, table: "FDFD")
+        while let effect = try chain.nextEffect(&reader) { apply(effect) }
     }
 
     /// - Parameter isHistoric: stored at an earlier date.
@@ -101,24 +66,45 @@ struct ValueInformation: Hashable, Sendable {
         if isHistoric { qualify("historic") }
     }
 
+    private mutating func take(_ quantity: Quantity) {
+        quantityName = quantity.rawValue
+        self.quantity = quantity
+    }
+
+    /// - Parameter name: the VIF of the table, which with the code names a reserved one.
+    private mutating func take(_ code: UInt8, of table: [ValueEntry], _ name: String) {
+        let index = Int(code)
+        guard index < table.count, table[index].quantity != .reserved else {
+            take(.reserved)
+            return qualify(name + Hexadecimal.text(UInt64(code), digits: 2))
+        }
+        quantityName = table[index].name
+        quantity = table[index].quantity
+        unit = table[index].unit
+        power = table[index].power + index - Int(table[index].codes.lowerBound)
+        kind = table[index].kind
+    }
+
+    private mutating func takeMain(_ chain: inout ExtensionChain, _ reader: inout WireReader) throws(WireError) {
+        let extended = try chain.next(&reader)
+        guard extended == 0x7D, chain.continues else { return take(extended, of: ValueTable.main, "FD") }
+        take(try chain.next(&reader), of: ValueTable.secondMain, "FDFD")
+    }
+
     // MARK: Plain text
 
     /// A length and characters, the last one first. The standard has them behind all VIFE; many meters send them
     /// at once behind the VIF.
-    private init(named chain: inout ExtensionChain, _ reader: inout WireReader) throws(WireError) {
+    private mutating func readNamed(_ chain: inout ExtensionChain, _ reader: inout WireReader) throws(WireError) {
         let isNameFirst = !chain.continues || Self.nameStands(reader)
-        guard !isNameFirst else {
-            try self.init(name: &reader)
-            try apply(&chain, &reader)
-            return
-        }
+        if isNameFirst { try takeName(&reader) }
         var effects: [CombinableExtension] = []
         while let effect = try chain.nextEffect(&reader) { effects.append(effect) }
-        try self.init(name: &reader)
+        if !isNameFirst { try takeName(&reader) }
         for effect in effects { apply(effect) }
     }
 
-    private init(name reader: inout WireReader) throws(WireError) {
+    private mutating func takeName(_ reader: inout WireReader) throws(WireError) {
         let length = Int(try reader.uint8())
         quantityName = Latin1.text(try reader.bytes(length).reversed())
         unit = Self.unit(spelled: quantityName)
@@ -195,10 +181,6 @@ private struct ExtensionChain {
 // MARK: - What the extensions change
 
 extension ValueInformation {
-    private mutating func apply(_ chain: inout ExtensionChain, _ reader: inout WireReader) throws(WireError) {
-        while let effect = try chain.nextEffect(&reader) { apply(effect) }
-    }
-
     private mutating func apply(_ effect: CombinableExtension?) {
         switch effect {
         case nil, .nothing: break
@@ -224,8 +206,7 @@ extension ValueInformation {
 
     /// - Parameter isPlain: phase or direction say the same.
     private mutating func qualify(_ name: String, isPlain: Bool = false) {
-        qualifiers += ", "
-        qualifiers += name
+        qualifiers = qualifiers.isEmpty ? name : qualifiers + ", " + name
         self.isPlain = self.isPlain && isPlain
     }
 

@@ -62,8 +62,8 @@ enum ValueTable {
     private typealias Entry = ValueEntry
 
     /// By code, so that a record costs no search.
-    private static func indexed(_ entries: [ValueEntry]) -> [ValueEntry?] {
-        var table = [ValueEntry?](repeating: nil, count: 128)
+    private static func indexed(_ entries: [ValueEntry]) -> [ValueEntry] {
+        var table = [ValueEntry](repeating: ValueEntry(0, .reserved), count: 128)
         for entry in entries { for code in entry.codes { table[Int(code & 0x7F)] = entry } }
         return table
     }

@@ -17,27 +17,28 @@ public enum RegisterValue: Hashable, Sendable {
 
 /// One value of a telegram with its name.
 ///
-/// Telegrams have dozens of them, so the members stand in an order that leaves few gaps between them.
+/// Telegrams have dozens of them, so the members stand in an order that leaves few gaps between them, and
+/// `Optional` is spelled out where `?` would have every one written twice, first with nil.
 public struct Register: Hashable, Sendable {
     /// The value in `unit`: scaled where the wire or a profile carries a scale, else the number as sent.
     public var value: RegisterValue
     /// The normalised name, nil where the wire carries none.
-    public var obis: ObisCode?
+    public var obis: Optional<ObisCode>
     /// Nil where neither the wire nor a profile names one.
-    public var unit: Unit?
+    public var unit: Optional<Unit>
     /// The number as sent, before scaling (binary protocols).
-    public var wireValue: RegisterValue?
+    public var wireValue: Optional<RegisterValue>
     /// A time stamp printed in front of a value that carries it as its own `time`: readings leave it out.
     public var isTimeOfNext = false
-    private var printedName: String?
+    private var printedName: Optional<String>
     /// The value exactly as printed, blanks included (text protocols).
-    public var text: String?
+    public var text: Optional<String>
     /// When the value held, where it carries its own time.
-    public var time: MeterTime?
+    public var time: Optional<MeterTime>
     /// The position, where several values share a name or a list carries no names.
-    public var index: Int?
+    public var index: Optional<Int>
     /// Which record of its telegram it is (M-Bus).
-    public var record: RecordIdentity?
+    public var record: Optional<RecordIdentity>
 
     /// Never inlined: what is built here moves to where it stays, while an inlined one is copied there member by member.
     @inline(never)

@@ -13,12 +13,22 @@ import Wire
 /// Further bytes of length have four bits each, the high ones first. The length of a list counts elements, any other
 /// counts bytes and includes the head.
 struct Element: Hashable {
-    enum Kind: UInt8 {
-        case octets = 0
-        case boolean = 4
-        case signed = 5
-        case unsigned = 6
-        case list = 7
+    enum Kind {
+        case octets, boolean, signed, unsigned, list
+
+        /// - Parameter bits: 6 to 4 of a head, and bit 7 where that is one.
+        /// - Returns: nil for a type that there is not.
+        @inline(__always)
+        init?(bits: UInt8) {
+            switch bits {
+            case 0: self = .octets
+            case 4: self = .boolean
+            case 5: self = .signed
+            case 6: self = .unsigned
+            case 7: self = .list
+            default: return nil
+            }
+        }
     }
 
     let kind: Kind
@@ -34,7 +44,7 @@ struct Element: Hashable {
     @inline(__always)
     static func next(_ reader: inout WireReader) throws(WireError) -> Element {
         // Nearly every head is one byte, with its content behind it.
-        if let byte = reader.peek(), let kind = Kind(rawValue: byte >> 4) {
+        if let byte = reader.peek(), let kind = Kind(bits: byte >> 4) {
             let count = Int(byte & 15) - (kind == .list ? 0 : 1)
             if count >= 0, count < reader.remaining {
                 try reader.skip(1)
@@ -45,10 +55,11 @@ struct Element: Hashable {
     }
 
     /// Reads a head of any length, and says what is wrong with it.
+    @inline(never)
     private static func any(_ reader: inout WireReader) throws(WireError) -> Element {
         let start = reader.offset
         var byte = try reader.uint8()
-        guard let kind = Kind(rawValue: byte >> 4 & 7) else {
+        guard let kind = Kind(bits: byte >> 4 & 7) else {
             throw WireError(.malformed, "no SML type has the number \(byte >> 4 & 7)", offset: start)
         }
         var length = Int(byte & 15)
@@ -72,6 +83,7 @@ struct Element: Hashable {
     // MARK: Content
 
     /// Passes over the next element with everything in it.
+    @inline(__always)
     static func skip(_ reader: inout WireReader, depth: Int = 0) throws(WireError) {
         let element = try next(&reader)
         guard element.kind == .list else { return try reader.skip(element.count) }
@@ -87,6 +99,7 @@ struct Element: Hashable {
     }
 
     /// Reads the head of a list that must have so many elements.
+    @inline(__always)
     static func list(of count: Int, _ reader: inout WireReader) throws(WireError) {
         let start = reader.offset
         guard try next(&reader) == Element(kind: .list, count: count) else {
@@ -105,6 +118,7 @@ struct Element: Hashable {
     }
 
     /// The next element's unsigned number; nil where it is left out.
+    @inline(__always)
     static func unsigned(_ reader: inout WireReader) throws(WireError) -> UInt64? {
         let start = reader.offset
         let element = try next(&reader)
@@ -116,6 +130,7 @@ struct Element: Hashable {
     }
 
     /// The next element's signed number; nil where it is left out.
+    @inline(__always)
     static func signed(_ reader: inout WireReader) throws(WireError) -> Int64? {
         let start = reader.offset
         let element = try next(&reader)
@@ -127,6 +142,7 @@ struct Element: Hashable {
     }
 
     /// The content as a number of one to eight bytes, most significant first: meters leave out leading bytes.
+    @inline(__always)
     func bits(_ reader: inout WireReader) throws(WireError) -> UInt64 {
         guard (1...8).contains(count) else {
             throw WireError(.malformed, "an integer of \(count) bytes", offset: reader.offset)

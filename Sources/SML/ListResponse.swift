@@ -7,7 +7,7 @@ import Wire
 ///     entry: 77 | name, 6 octets | status | time | unit | scaler | value | signature
 ///
 /// Everything but the server id, the names and the entries themselves may be left out (`01`).
-struct ListResponse {
+struct ListResponse: ~Copyable {
     private(set) var telegram = Telegram()
     private(set) var quirks = Quirks()
 

@@ -33,7 +33,7 @@ public struct WireReader: ~Escapable {
 
     // MARK: Numbers
 
-    @inlinable
+    @inlinable @inline(__always)
     @_lifetime(self: copy self)
     public mutating func uint8() throws(WireError) -> UInt8 {
         try load(UInt8.self)
@@ -141,7 +141,7 @@ public struct WireReader: ~Escapable {
 
     // MARK: Bounds
 
-    @inlinable
+    @inlinable @inline(__always)
     @_lifetime(self: copy self)
     mutating func load<T: BitwiseCopyable>(_ type: T.Type) throws(WireError) -> T {
         try require(MemoryLayout<T>.size)
@@ -151,7 +151,7 @@ public struct WireReader: ~Escapable {
         return value
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     func require(_ count: Int) throws(WireError) {
         guard count >= 0, count <= remaining else { throw Self.short(of: count, at: offset, remaining: remaining) }
     }
