@@ -157,8 +157,8 @@ def finish(bench, chosen, head):
     print("\n".join(figures.report(found)))
     place = head["machine"]
     print(
-        f"\n{place['processor']}, {place['cores']} cores, Linux {place['kernel']}, {place['file_system']}: a sync takes "
-        f"{place['fsync_us']['median']} µs (p99 {place['fsync_us']['p99']})"
+        f"\n{place['processor']}, {place['cores']} cores, Linux {place['kernel']}, {place['file_system']}: "
+        f"a sync takes {place['fsync_us']['median']} µs (p99 {place['fsync_us']['p99']})"
     )
     worst = max(bench.disturbances, default=0)
     if worst > 0.15:

@@ -55,7 +55,7 @@ class Broker(Program):
         settings.write_text(_SETTINGS.format(port=self.port, user=user))
         super().__init__("the broker", [program(), "-c", str(settings)], pathlib.Path(folder, "mosquitto.log"))
         try:
-            until(lambda: _listens(self.port), 10, "the broker listens", self.check, pause=0.01)
+            until(lambda: _listens(self.port), 10, lambda: "the broker listens", self.check, pause=0.01)
         except BaseException:
             self.process.kill()
             raise

@@ -64,7 +64,7 @@ class Program:
             return "".join(f"    {line}" for line in log.readlines()[-lines:])
 
     def stop(self):
-        """Asks it to end, and insists. Returns its exit code, or what is left of its log where it had to be killed."""
+        """Asks it to end, and insists. Returns its exit code."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -85,6 +85,7 @@ class Worker:
         self.name = name
         self._pipe, far = _fork.Pipe()
         self._stop = flag()
+        self._is_done = False
         self._process = _fork.Process(target=_run, args=(function, far, self._stop, arguments), daemon=True)
         self._process.start()
         far.close()
@@ -106,14 +107,16 @@ class Worker:
         return message
 
     def check(self):
-        if not self._process.is_alive():
+        if not self._is_done and not self._process.is_alive():
             while self._pipe.poll(0):
                 self.receive(0)
             raise Failed(f"{self.name} has ended")
 
     def result(self, patience=60.0):
         self._stop.value = 1
-        return self.receive(patience)
+        message = self.receive(patience)
+        self._is_done = True
+        return message
 
     def stop(self):
         self._stop.value = 1
@@ -146,10 +149,10 @@ def flag():
 
 
 def until(condition, patience, what, check=lambda: None, pause=0.05):
-    """Waits for what no event tells."""
+    """Waits for what no event tells; where it does not come, `what()` is the sentence that says so."""
     end = time.monotonic() + patience
     while not condition():
         check()
         if time.monotonic() > end:
-            raise Failed(f"not within {patience:g} s: {what}")
+            raise Failed(f"not within {patience:g} s: {what()}")
         time.sleep(pause)

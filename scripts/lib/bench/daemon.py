@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import time
@@ -16,8 +17,11 @@ node: bench
 broker: {{host: 127.0.0.1, port: {port}, drain_rate: unlimited}}
 home_assistant: {{discovery: {discovery}}}
 journal: {{path: {journal}, max_size: 64GiB}}
-meters:
+include: meters/*.yaml
 """
+
+# One document may not have those of ten thousand.
+_METERS_IN_FILE = 1000
 
 # What the address of a local socket may have.
 _LONGEST_PATH = 107
@@ -32,12 +36,8 @@ class Daemon(Program):
         if len(self._control) > _LONGEST_PATH:
             raise Failed(f"the path {self._control} is too long for a socket; name a shorter one with --directory")
         configuration = pathlib.Path(folder, "obisd.yaml")
-        meters = "".join(
-            f"  - {{id: m{meter:05d}, protocol: sml, transport: {transport}}}\n"
-            for meter, transport in enumerate(transports)
-        )
-        head = _CONFIGURATION.format(port=port, journal=self.journal, discovery=discovery)
-        configuration.write_text(head + meters)
+        configuration.write_text(_CONFIGURATION.format(port=port, journal=self.journal, discovery=discovery))
+        _write_meters(pathlib.Path(folder, "meters"), transports)
         with _Readiness(pathlib.Path(folder, "notify")) as readiness:
             started = time.monotonic()
             super().__init__(
@@ -47,7 +47,7 @@ class Daemon(Program):
                 {"NOTIFY_SOCKET": str(readiness.path)},
             )
             try:
-                readiness.wait(self)
+                readiness.wait(self, 60 + len(transports) / 20)
             except BaseException:
                 self.process.kill()
                 raise
@@ -71,6 +71,11 @@ class Daemon(Program):
         if was_running and code != 0:
             raise Failed(f"the daemon ended with {code} when it was asked to; its log:\n{self.tail()}")
 
+    @property
+    def journaled(self):
+        """Readings that its journal has."""
+        return self.status()["journal"]["readings"]
+
     def pause(self):
         os.kill(self.id, signal.SIGSTOP)
 
@@ -79,6 +84,18 @@ class Daemon(Program):
 
     def memory(self):
         return usage.memory(self.id)
+
+
+def _write_meters(folder, transports):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    stanzas = [
+        f"  - {{id: m{meter:05d}, protocol: sml, transport: {transport}}}\n"
+        for meter, transport in enumerate(transports)
+    ]
+    for first in range(0, len(stanzas), _METERS_IN_FILE):
+        text = "meters:\n" + "".join(stanzas[first : first + _METERS_IN_FILE])
+        (folder / f"{first:05d}.yaml").write_text(text)
 
 
 class _Readiness:
@@ -98,7 +115,7 @@ class _Readiness:
         self._socket.close()
         self.path.unlink(missing_ok=True)
 
-    def wait(self, daemon, patience=120):
+    def wait(self, daemon, patience):
         end = time.monotonic() + patience
         while time.monotonic() < end:
             try:
@@ -106,4 +123,4 @@ class _Readiness:
                     return
             except TimeoutError:
                 daemon.check()
-        raise Failed(f"the daemon is not ready after {patience} s; its log:\n{daemon.tail()}")
+        raise Failed(f"the daemon is not ready after {patience:g} s; its log:\n{daemon.tail()}")

@@ -77,8 +77,14 @@ class Figures:
             figure.notes.append(note)
 
     def of(self, rows):
-        """Row after row as they are listed there."""
-        return [figure for row in rows for figure in self._figures.values() if figure.row == row]
+        """Row after row as they are listed there; those of growth as curves, by what stands in front of the colon."""
+        found = [figure for row in rows for figure in self._figures.values() if figure.row == row]
+        curves = list(dict.fromkeys(_curve(figure) for figure in found))
+        return sorted(found, key=lambda figure: curves.index(_curve(figure)))
+
+
+def _curve(figure):
+    return (figure.row, figure.name.split(":")[0]) if figure.row == "growth" else (figure.row, None)
 
 
 # --- Printing --------------------------------------------------------------------------------------------------------
@@ -126,17 +132,22 @@ def report(figures):
                 wanted.text,
                 amount(figure["median"]),
                 spread(figure["min"], figure["max"]),
-                figure["verdict"] or "",
+                _verdict(figure),
             )
         )
     return table(rows, numbers=(3, 4))
+
+
+def _verdict(figure):
+    """With how many times as much as is wanted it is."""
+    return f"{figure['verdict']} ({figure['median'] / figure['wanted']:.2f} ×)" if figure["verdict"] else ""
 
 
 # --- Two runs --------------------------------------------------------------------------------------------------------
 
 
 def compare(before, after):
-    """Figures that both runs have, as (name, unit, before, after, ratio of the medians, whether the spreads are apart)."""
+    """Figures of both runs: (name, unit, before, after, ratio of the medians, whether the spreads are apart)."""
     known = {(figure["row"], figure["name"]): figure for figure in before}
     result = []
     for figure in after:

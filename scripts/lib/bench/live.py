@@ -1,5 +1,7 @@
 """Meters that send at their pace: what a reading costs, how long it takes, what memory the daemon has."""
 
+import time
+
 from children import until
 from figures import Wanted, amount, quantile
 from stage import Interval, Stage
@@ -26,9 +28,11 @@ class Live:
             subscriber = stage.subscriber(broker, "arrivals")
             meters = stage.meters(kind, count)
             daemon = stage.daemon(meters.transports, broker.port)
-            until(lambda: meters.calls == count, 60, "the daemon opens all lines", stage.check)
+            self.start_time = daemon.start_time
+            until(lambda: meters.calls == count, 60 + count / 100, lambda: "the daemon opens all lines", stage.check)
             meters.pace(rate)
             stage.rest(warm_up)
+            self.settling = warm_up + _settle(meters, subscriber, stage, rate)
             interval = Interval(daemon, subscriber, (broker, subscriber, meters))
             stage.rest(seconds)
             self.interval = interval.end()
@@ -43,12 +47,12 @@ class Live:
     def _follow(self, meters, subscriber, stage):
         """Matches what was sent with what arrived. All of it has to."""
         sent = meters.result()
-        subscriber.wait_for(len(sent), 30, stage.check)
+        subscriber.wait_for(len(sent), 30 + meters.count / 100, stage.check)
         latencies = []
         for meter, number, arrival in zip(*subscriber.result()):
-            time = sent[number * meters.count + meter]
-            if self.interval.start <= time < self.interval.stop:
-                latencies.append((arrival - time) / 1e6)
+            moment = sent[number * meters.count + meter]
+            if self.interval.start <= moment < self.interval.stop:
+                latencies.append((arrival - moment) / 1e6)
         self.latencies = sorted(latencies)
 
     @property
@@ -80,6 +84,21 @@ class Live:
         return {f"p{100 * share:g}": round(self.latency(share), 3) for share in shares} | {"count": len(self.latencies)}
 
 
+def _settle(meters, subscriber, stage, rate):
+    """At first a daemon also tells the broker of every meter. Waits until readings arrive as they are sent; returns how
+    long that took, in s.
+    """
+    begun = time.monotonic()
+    enough = max(20, rate / 2)
+    until(
+        lambda: meters.sent - subscriber.received <= enough,
+        60 + meters.count / 20,
+        lambda: f"the daemon keeps up with {amount(rate)} readings/s; of {meters.sent} have come {subscriber.received}",
+        stage.check,
+    )
+    return time.monotonic() - begun
+
+
 def _echoes(stage, broker, rate, size, seconds):
     """How long the broker alone takes for messages like these, in ms."""
     subscriber = stage.subscriber(broker, "echoes")
@@ -109,11 +128,13 @@ def serial(bench, count, rate):
     }.get((count, rate), (None, (None, None), (None, None, None)))
     if count > 1:
         add("cpu", f"CPU per 1 000 readings: {what}", "ms", live.cost, costs, live.note)
-        add("latency", f"last byte to subscriber, median: {what}", "ms", live.latency(0.5), latencies[0], live.distribution)
-        add("latency", f"last byte to subscriber, p99: {what}", "ms", live.latency(0.99), latencies[1])
+        name = "last byte to subscriber"
+        add("latency", f"{name}, median: {what}", "ms", live.latency(0.5), latencies[0], live.distribution)
+        add("latency", f"{name}, p99: {what}", "ms", live.latency(0.99), latencies[1])
     if live.broker_latencies:
-        add("latency", f"  of that the broker alone, median: {amount(rate)}/s", "ms", quantile(live.broker_latencies, 0.5))
-        add("latency", f"  of that the broker alone, p99: {amount(rate)}/s", "ms", quantile(live.broker_latencies, 0.99))
+        for name, share in (("median", 0.5), ("p99", 0.99)):
+            value = quantile(live.broker_latencies, share)
+            add("latency", f"  of that the broker alone, {name}: {amount(rate)}/s", "ms", value)
     add("memory", f"resident memory: {what}", "MiB", live.memory["resident"], memories[0], live.memory)
     add("memory", f"  of that anonymous: {what}", "MiB", live.memory["anonymous"], memories[1])
     add("memory", f"threads: {what}", "", live.memory["threads"], memories[2])
@@ -147,6 +168,8 @@ def fleet(bench, count):
     add("fleet", f"CPU: {what}", "% of a core", live.load, Wanted(60) if is_full else None, live.note)
     add("fleet", "  resident memory", "MiB", live.memory["resident"], Wanted(350) if is_full else None, live.memory)
     add("fleet", "  of that anonymous", "MiB", live.memory["anonymous"])
+    add("fleet", "  start to READY", "s", live.start_time)
+    add("fleet", "  from the first reading until they arrive as they are sent", "s", live.settling)
     add("fleet", "  threads", "", live.memory["threads"], Wanted(12) if is_full else None)
     add("fleet", "  latency, median", "ms", live.latency(0.5), None, live.distribution)
     add("fleet", "  latency, p99", "ms", live.latency(0.99))
@@ -155,14 +178,15 @@ def fleet(bench, count):
 def growth(bench, count):
     """Row growth, by the number of meters."""
     live = _grown(bench, count)
-    what = f"{amount(count)} TCP {'meter' if count == 1 else 'meters'}, {GROWTH_RATE}/s in all"
+    what = f"{amount(count)} TCP {'meter' if count == 1 else 'meters'}"
     add = bench.figures.add
-    add("growth", f"{what}: CPU per 1 000 readings", "ms", live.cost, None, live.note)
-    add("growth", f"{what}: resident", "MiB", live.memory["resident"], None, live.memory)
-    add("growth", f"{what}: anonymous", "MiB", live.memory["anonymous"])
-    add("growth", f"{what}: threads", "", live.memory["threads"])
-    add("growth", f"{what}: latency, median", "ms", live.latency(0.5), None, live.distribution)
-    add("growth", f"{what}: latency, p99", "ms", live.latency(0.99))
+    add("growth", f"CPU per 1 000 readings, {GROWTH_RATE}/s: {what}", "ms", live.cost, None, live.note)
+    add("growth", f"latency at {GROWTH_RATE}/s, median: {what}", "ms", live.latency(0.5), None, live.distribution)
+    add("growth", f"latency at {GROWTH_RATE}/s, p99: {what}", "ms", live.latency(0.99))
+    add("growth", f"resident memory: {what}", "MiB", live.memory["resident"], None, live.memory)
+    add("growth", f"anonymous memory: {what}", "MiB", live.memory["anonymous"])
+    add("growth", f"threads: {what}", "", live.memory["threads"])
+    add("growth", f"start to READY: {what}", "s", live.start_time)
 
 
 def _grown(bench, count):

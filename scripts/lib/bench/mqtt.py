@@ -56,7 +56,8 @@ class Connection:
     def receive(self):
         """Waits for packets, as long as the socket's time-out is; none when that is over.
 
-        A list of (first byte, all that follows its length): for PUBLISH, the topic with its length, the number, the payload.
+        A list of (first byte, all that follows its length). For PUBLISH that is the topic with its length, the number,
+        the payload.
         """
         try:
             received = self.socket.recv(1 << 18)

@@ -15,8 +15,9 @@ rows:
   latency     from the last byte of a reading to the subscriber; and what the broker alone takes for such messages
   memory      resident and anonymous memory, threads; what one more meter takes
   throughput  readings per second that the broker has acknowledged, each synced to the disk before
-  backlog     a journal that filled while the broker was down: how fast it drains, in order, and in how much memory
-  start       from exec to READY=1 with a large journal
+  backlog     the largest journal, which filled while the broker was down: how fast it drains, in order, and what memory
+              that takes
+  start       from exec to READY=1 with the largest journal
   idle        wake-ups per second with one meter that sends every 10 s
   fleet       thousands of TCP meters, one reading every 10 s each
   growth      the same things for 1 to 10 000 meters, and for journals of 10 000 to 1 000 000 rows
@@ -53,7 +54,7 @@ def parse(arguments):
     add("--rates", type=_numbers, metavar="N,…", help="readings per second in all, of cpu and latency (50,1000)")
     add("--fleet", type=_positive, metavar="N", help="meters of fleet (10000)")
     add("--growth", type=_numbers, metavar="N,…", help="meters of growth (1,10,100,1000,10000)")
-    add("--rows", type=_numbers, metavar="N,…", help="rows of journals (10000,100000,1000000); backlog and start: the most")
+    add("--rows", type=_numbers, metavar="N,…", help="rows of journals (10000,100000,1000000)")
     add("--discovery", choices=["off", "device", "entity"], default="off", help="Home Assistant discovery (off)")
     add("--binary", type=pathlib.Path, metavar="FILE", help="the obisd to measure (default: build one for release)")
     add("--directory", type=pathlib.Path, help="where journals lie (default: .build/bench)")

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import tempfile
 import time
 
 from children import Failed, until
@@ -23,7 +24,7 @@ def throughput(bench, count, has_subscriber):
         subscriber = stage.subscriber(broker, "order") if has_subscriber else None
         meters = stage.meters("tcp", count)
         daemon = stage.daemon(meters.transports, broker.port)
-        until(lambda: meters.calls == count, 60, "the daemon opens all lines", stage.check)
+        until(lambda: meters.calls == count, 60, lambda: "the daemon opens all lines", stage.check)
         meters.flood(0, 1 << 23)
         stage.rest(bench.warm_up)
         others = [part for part in (broker, subscriber, meters) if part]
@@ -61,7 +62,7 @@ class Journals:
     def __init__(self, bench, sizes, count):
         self._bench, self.meters = bench, count
         self._sizes = sorted(sizes)
-        self._folder = pathlib.Path(bench.directory, "journals")
+        self._folder = pathlib.Path(tempfile.mkdtemp(prefix="journals-", dir=bench.directory))
 
     def rows(self, size):
         """So many that each meter has the same number of them."""
@@ -92,21 +93,23 @@ class Journals:
             rows = self.rows(size)
             meters = stage.meters("tcp", self.meters)
             daemon = stage.daemon(meters.transports, stage.port_without_broker())
-            until(lambda: meters.calls == self.meters, 60, "the daemon opens all lines", stage.check)
+            until(lambda: meters.calls == self.meters, 60, lambda: "the daemon opens all lines", stage.check)
             before = daemon.memory()
             interval = Interval(daemon, None, (meters,))
             meters.flood(begun // self.meters, (rows - begun) // self.meters)
             patience = (rows - begun) / _SLOWEST + 60
-            until(lambda: meters.sent == rows - begun, patience, "the daemon takes all readings", stage.check)
-            until(lambda: daemon.status()["journal"]["readings"] >= rows, patience, "all are journaled", stage.check, 0.1)
+            until(lambda: meters.sent == rows - begun, patience, lambda: "the daemon takes all readings", stage.check)
+            until(lambda: daemon.journaled >= rows, patience, lambda: "all are journaled", stage.check, 0.1)
             interval.end()
             bench.saw(daemon, interval)
             after = daemon.memory()
             stage.end(daemon)
             _keep(stage.folder, target)
-        if size == self._sizes[-1] and bench.wants("backlog"):
-            name = f"readings journaled while the broker is down, up to {amount(rows)}"
-            add("backlog", name, "1/s", (rows - begun) / interval.seconds, None, {"before": before, "after": after})
+        if size == self._sizes[-1]:
+            name = f"journaled while the broker is down: {amount(rows)} rows"
+            note = {"before": before, "after": after}
+            wanted = Wanted(at_least=True)
+            add("backlog", name, "1/s", (rows - begun) / interval.seconds, wanted, note)
             add("backlog", "  anonymous memory by then", "MiB", after["anonymous"])
 
 
@@ -147,10 +150,9 @@ def _starts(bench, stage, meters, rows, is_largest):
             _forget(stage.folder)
         daemon = stage.daemon(meters.transports, stage.port_without_broker())
         name = f"start to READY{', journal not in memory' if is_cold else ''}: {amount(rows)} rows"
-        row, wanted = "growth", None
-        if is_largest and bench.wants("start"):
-            row, wanted = "start", Wanted(0.3) if rows == 1_000_000 else None
-        bench.figures.add(row, name, "s", daemon.start_time, wanted)
+        if is_largest:
+            bench.figures.add("start", name, "s", daemon.start_time, Wanted(0.3) if rows == 1_000_000 else None)
+        bench.figures.add("growth", name, "s", daemon.start_time)
         stage.end(daemon)
 
 
@@ -167,7 +169,7 @@ def _drain(bench, stage, meters, rows, is_largest):
     """The broker comes back; its subscriber checks that everything comes in order. Returns what still runs."""
     port = stage.port_without_broker()
     daemon = stage.daemon(meters.transports, port)
-    until(lambda: meters.calls == meters.count, 60, "the daemon opens all lines", stage.check)
+    until(lambda: meters.calls == meters.count, 60, lambda: "the daemon opens all lines", stage.check)
     stage.rest(2)
     before = daemon.memory()["anonymous"]
     # Who subscribes later than the daemon comes would miss the first readings.
@@ -175,7 +177,7 @@ def _drain(bench, stage, meters, rows, is_largest):
     broker = stage.broker(port)
     subscriber = stage.subscriber(broker, "order")
     daemon.resume()
-    until(lambda: subscriber.received > 0, 30, "the daemon comes back to the broker", stage.check, 0.01)
+    until(lambda: subscriber.received > 0, 30, lambda: "the daemon comes back to the broker", stage.check, 0.01)
     start, first = time.monotonic(), subscriber.received
     interval = Interval(daemon, subscriber, (broker, subscriber, meters))
     peak = before
@@ -201,13 +203,14 @@ def _drain(bench, stage, meters, rows, is_largest):
 
 
 def _add_drain(bench, rows, is_largest, rate, grown, note):
-    add = bench.figures.add
-    is_row = is_largest and bench.wants("backlog")
-    is_full = is_row and rows == 1_000_000
-    row = "backlog" if is_row else "growth"
-    wanted = Wanted(12000, "hours for 1 000 000", at_least=True) if is_full else Wanted(at_least=True)
-    add(row, f"backlog of {amount(rows)} drained in order", "1/s", rate, wanted, note)
-    add(row, f"  anonymous memory more, at most: {amount(rows)}", "MiB", grown, Wanted(8) if is_full else None)
+    rate_name, memory_name = f"drained in order: {amount(rows)} rows", f"anonymous memory for that: {amount(rows)} rows"
+    if is_largest:
+        is_full = rows == 1_000_000
+        wanted = Wanted(12000, "hours", at_least=True) if is_full else Wanted(at_least=True)
+        bench.figures.add("backlog", rate_name, "1/s", rate, wanted, note)
+        bench.figures.add("backlog", memory_name, "MiB", grown, Wanted(8) if is_full else None)
+    bench.figures.add("growth", rate_name, "1/s", rate, Wanted(at_least=True), note)
+    bench.figures.add("growth", memory_name, "MiB", grown)
 
 
 def _append(bench, stage, daemon, broker, meters, rows):
@@ -227,6 +230,6 @@ def _append(bench, stage, daemon, broker, meters, rows):
         if begin <= moment < end:
             latencies.append((arrival - moment) / 1e6)
     latencies.sort()
-    what = f"latency at {SLOW}/s behind {amount(rows)} rows"
-    bench.figures.add("growth", f"{what}, median", "ms", quantile(latencies, 0.5))
-    bench.figures.add("growth", f"{what}, p99", "ms", quantile(latencies, 0.99))
+    for name, share in (("median", 0.5), ("p99", 0.99)):
+        what = f"latency at {SLOW}/s, {name}: {amount(rows)} rows"
+        bench.figures.add("growth", what, "ms", quantile(latencies, share))

@@ -38,7 +38,7 @@ class Subscriber:
         return self._bytes.value // max(1, self.received)
 
     def wait_for(self, count, patience, check=lambda: None):
-        until(lambda: self.received >= count, patience, f"{count} readings arrive; {self.received} have", check)
+        until(lambda: self.received >= count, patience, lambda: f"{count} readings arrive; {self.received} have", check)
 
     def check(self):
         self._worker.check()
