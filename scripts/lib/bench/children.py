@@ -59,9 +59,9 @@ class Program:
         if self.process.poll() is not None:
             raise Failed(f"{self.name} has ended with {self.process.returncode}; its log:\n{self.tail()}")
 
-    def tail(self, lines=20):
+    def tail(self, lines=20, width=200):
         with open(self.log, errors="replace") as log:
-            return "".join(f"    {line}" for line in log.readlines()[-lines:])
+            return "\n".join(f"    {line.rstrip()[:width]}" for line in log.readlines()[-lines:])
 
     def stop(self):
         """Asks it to end, and insists. Returns its exit code."""
