@@ -168,9 +168,7 @@ let package = Package(
             name: "Workloads",
             dependencies: ["Journal", "MQTT", "MeterSimulator", "Metering", "OBIS", "IEC62056", "Rules", log],
             path: "Tests/Workloads", swiftSettings: testing),
-        .executableTarget(
-            name: "Costs", dependencies: ["Workloads"], path: "Tests/Costs",
-            exclude: ["count_allocations.c", "limits.json"], swiftSettings: testing),
+        .executableTarget(name: "Costs", dependencies: ["Workloads"], path: "Tests/Costs", swiftSettings: testing),
         .testTarget(
             name: "DiscoveryTests", dependencies: ["Discovery", "OBIS", "TestSupport"], swiftSettings: testing),
         .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", "TestSupport", log], swiftSettings: testing),

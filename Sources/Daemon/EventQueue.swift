@@ -22,18 +22,27 @@ final class EventQueue<Event: Sendable>: Sendable {
         reader?.resume(returning: [event])
     }
 
-    /// - Returns: what has happened since, in its order: at least one event. There is one reader.
+    /// - Returns: what has happened since, in its order: at least one event, or none where the task is cancelled. There is
+    ///   one reader.
     func next() async -> [Event] {
-        await withCheckedContinuation { reader in
-            let ready = state.withLock { state -> [Event] in
-                guard !state.waiting.isEmpty else {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { reader in
+                let ready = state.withLock { state -> [Event]? in
+                    guard state.waiting.isEmpty, !Task.isCancelled else {
+                        defer { state.waiting = [] }
+                        return state.waiting
+                    }
                     state.reader = reader
-                    return []
+                    return nil
                 }
-                defer { state.waiting = [] }
-                return state.waiting
+                if let ready { reader.resume(returning: ready) }
             }
-            if !ready.isEmpty { reader.resume(returning: ready) }
+        } onCancel: {
+            let reader = state.withLock { state in
+                defer { state.reader = nil }
+                return state.reader
+            }
+            reader?.resume(returning: [])
         }
     }
 }

@@ -109,7 +109,9 @@ final class Publisher: Service {
         var course = Course(pace: Pace(drainRate), lastRetry: clock.monotonic)
         while true {
             var isStopping = false
-            for event in await events.next() {
+            let happened = await events.next()
+            if happened.isEmpty { return }
+            for event in happened {
                 if case .stop = event { isStopping = true } else { take(event, &course, events) }
             }
             pulse.beat()
@@ -416,7 +418,9 @@ final class Publisher: Service {
         await client.stop(farewell: announcesDaemon ? Backbone.farewell(topics) : nil)
         guard var queue else { return }
         while !queue.isQuiet {
-            for event in await events.next() {
+            let happened = await events.next()
+            if happened.isEmpty { break }
+            for event in happened {
                 switch event {
                 case .outcome(let position, let meter, .success): queue.accepted(position, of: meter)
                 case .outcome(let position, let meter, .failure): queue.failed(position, of: meter, hold: false)

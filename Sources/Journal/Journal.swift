@@ -278,10 +278,14 @@ extension Journal {
     /// Writes that wait for a transaction.
     package var waitingWrites: Int { inbox.withLock { $0.count } }
 
-    /// Works on the connection itself.
+    /// Works on the connection itself. What is known of the file without looking at it may not be true afterwards.
     package func withConnection<Value: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Value
     ) async throws(JournalError) -> Value {
-        try await read(body)
+        defer {
+            recent.withLock { $0.forget() }
+            if let store = try? store { store.end.forget() }
+        }
+        return try await read(body)
     }
 }

@@ -40,4 +40,7 @@ final class KeptQueueEnd: Sendable {
     }
 
     func giveBack(_ end: QueueEnd) { kept.withLock { $0 = end } }
+
+    /// The next transaction reads it from the file.
+    func forget() { kept.withLock { $0 = nil } }
 }

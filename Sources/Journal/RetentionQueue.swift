@@ -44,9 +44,9 @@ extension Journal {
         }
     }
 
-    /// What nobody had yet and nobody will see is not to be published either.
+    /// What is gone from the file is not to be published from memory either.
     func dropped(_ dropped: Dropped) {
-        if dropped.givenUp > 0 { recent.withLock { $0.forget() } }
+        recent.withLock { $0.forget() }
         condition.dropped(dropped)
     }
 

@@ -2,10 +2,10 @@ import Dispatch
 import Foundation
 import Workloads
 
-// Runs one workload so often, for tools that count what a process does, or all of them for so long, for people:
+// Runs one workload so often, for tools that count what a process does, or measures all of them:
 //     Costs list
 //     Costs run NAME COUNT
-//     Costs time [SECONDS [NAME]]
+//     Costs measure [SECONDS [NAME]]     a line of JSON for each, with five samples of so many seconds
 
 let arguments = Array(CommandLine.arguments.dropFirst())
 switch (arguments.first, arguments.count) {
@@ -15,10 +15,10 @@ case ("run", 3):
         exit(64)
     }
     wait { print(try await workload.prepare()(count)) }
-case ("time", 1...3):
+case ("measure", 1...3):
     let seconds = arguments.count > 1 ? Double(arguments[1]) ?? 1 : 1
     for workload in Workload.all where arguments.count < 3 || workload.name.contains(arguments[2]) {
-        wait { try await time(workload, for: .seconds(seconds)) }
+        wait { try await measure(workload, for: .seconds(seconds)) }
     }
 default: exit(64)
 }
@@ -38,17 +38,22 @@ func wait(_ body: @escaping @Sendable () async throws -> Void) {
     done.wait()
 }
 
-@Sendable func time(_ workload: Workload, for limit: Duration) async throws {
+@Sendable func measure(_ workload: Workload, for limit: Duration) async throws {
     let work = try await workload.prepare()
     let clock = ContinuousClock()
-    let start = clock.now
-    var (done, batch) = (0, 256)
-    while clock.now - start < limit {
-        _ = try await work(batch)
-        done += batch
-        batch = min(batch * 2, 16_384)
+    var samples: [Double] = []
+    var batch = 64
+    for _ in 0..<5 {
+        let start = clock.now
+        var done = 0
+        while clock.now - start < limit {
+            _ = try await work(batch)
+            done += batch
+            batch = min(batch * 2, 4096)
+        }
+        samples.append((Double(done) / ((clock.now - start) / .seconds(1))).rounded())
     }
-    let elapsed = clock.now - start
-    print("\(workload.name): \(Int(Double(done) / (elapsed / .seconds(1)))) \(workload.unit.rawValue)/s")
+    let list = samples.map { "\(Int($0))" }.joined(separator: ", ")
+    print("{\"name\": \"\(workload.name)\", \"unit\": \"\(workload.unit.rawValue)\", \"per_second\": [\(list)]}")
     fflush(nil)
 }

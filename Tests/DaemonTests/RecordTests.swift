@@ -49,6 +49,7 @@ struct RecordTests {
             #expect(state["seq"] == .null)
             #expect(await bench.intake.main.figures.telegrams == 25)
             await bench.intake.main.end()
+            await bench.intake.main.journaled()
             #expect(try await energies(bench) == ["123.409", "123.419", "123.424"])
             #expect(try await bench.readings("main").map { $0["seq"]?.int } == [1, 2, 3])
         }

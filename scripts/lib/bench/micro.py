@@ -1,28 +1,23 @@
 """Figures of single parts (decoders, rules, …), which a program of its own measures and prints as JSON lines:
 
-    {"name": "sml: decode", "unit": "frames", "per_second": [812345.0, …]}
+    {"name": "decode sml", "unit": "frames", "per_second": [812345.0, …]}
 """
 
 import json
-import os
 import subprocess
 
 from children import Failed
 from figures import Wanted
 
-# Builds and runs the program, and prints its lines on standard output. With a first argument `quick`, a short form.
-_PROGRAM = "scripts/lib/micro-benchmarks"
-# Until that script is there.
-_PACKAGE = ["swift", "run", "-c", "release", "--package-path", "Tests/Benchmarks", "Benchmarks"]
+_PROGRAM = ["swift", "run", "-c", "release", "Costs", "measure"]
 _PATIENCE = 3600
 
 
 def measure(root, figures, is_quick):
-    program = os.path.join(root, _PROGRAM)
-    command = [program] if os.access(program, os.X_OK) else _PACKAGE
+    command = _PROGRAM + (["0.1"] if is_quick else [])
     try:
         ended = subprocess.run(
-            command + (["quick"] if is_quick else []), cwd=root, stdout=subprocess.PIPE, text=True, timeout=_PATIENCE
+            command, cwd=root, stdout=subprocess.PIPE, text=True, timeout=_PATIENCE
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Failed(f"the micro benchmarks could not be run: {error}") from None
