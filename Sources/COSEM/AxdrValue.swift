@@ -148,13 +148,3 @@ struct AxdrReader {
         return ScalerUnit(scaler: scaler, unit: Unit(code: unit))
     }
 }
-
-extension ObisCode {
-    /// The six groups as one number, A highest.
-    fileprivate init(packed: UInt64) {
-        self.init(
-            UInt8(truncatingIfNeeded: packed >> 40), UInt8(truncatingIfNeeded: packed >> 32),
-            UInt8(truncatingIfNeeded: packed >> 24), UInt8(truncatingIfNeeded: packed >> 16),
-            UInt8(truncatingIfNeeded: packed >> 8), UInt8(truncatingIfNeeded: packed))
-    }
-}

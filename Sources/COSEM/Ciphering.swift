@@ -140,7 +140,7 @@ struct CipheredContent: Sendable {
         if !authenticationTag.isEmpty, let authenticationKey = keys.authentication {
             let expected = try Self.tag(
                 of: plaintext, securityControl: securityControl, vector, encryptionKey, authenticationKey)
-            guard Self.isSame(authenticationTag, as: expected) else {
+            guard Secret(authenticationTag) == Secret(Array(expected.prefix(Self.tagLength))) else {
                 throw isMessage(plaintext) ? wrongAuthenticationKey() : wrongEncryptionKey()
             }
             isAuthenticated = true
@@ -193,14 +193,6 @@ struct CipheredContent: Sendable {
     private static func copy(_ bytes: some Sequence<UInt8>) -> [UInt8] {
         // The buffer lives for the call only; the array copies it.
         bytes.withContiguousStorageIfAvailable { unsafe [UInt8]($0) } ?? Array(bytes)
-    }
-
-    /// Whether a tag is the beginning of the one that was computed, in constant time.
-    private static func isSame(_ tag: [UInt8], as computed: [UInt8]) -> Bool {
-        guard tag.count == tagLength, computed.count >= tagLength else { return false }
-        var difference: UInt8 = 0
-        for index in 0..<tagLength { difference |= tag[index] ^ computed[index] }
-        return difference == 0
     }
 
     private static func symmetric(_ key: Secret) -> SymmetricKey {

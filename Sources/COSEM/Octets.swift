@@ -20,11 +20,3 @@ extension Collection<UInt8> {
     /// The number that at most four bytes are, most significant first.
     var bigEndian: UInt32 { reduce(UInt32(0)) { $0 << 8 | UInt32($1) } }
 }
-
-extension RawSpan {
-    /// The bytes as UTF-8; what is none becomes replacement characters.
-    var text: String {
-        // The buffer lives for the call only; the text copies it.
-        unsafe withUnsafeBytes { buffer in unsafe String(decoding: buffer, as: UTF8.self) }
-    }
-}

@@ -1,3 +1,5 @@
+import Wire
+
 /// Characters that IEC 62056-21 gives a meaning.
 enum Control {
     /// Start of a command message.
@@ -70,16 +72,10 @@ extension BidirectionalCollection where Element == UInt8 {
 
 extension Span<UInt8> {
     /// The same bytes as text. Every byte is known to be ASCII.
-    var text: String {
-        // The buffer lives for the call only; the text copies it.
-        unsafe withUnsafeBufferPointer { buffer in unsafe String(decoding: buffer, as: UTF8.self) }
-    }
+    var text: String { unsafe bytes.text }
 
     /// The same bytes for keeping.
-    var array: [UInt8] {
-        // The buffer lives for the call only; the array copies it.
-        unsafe withUnsafeBufferPointer { buffer in unsafe [UInt8](buffer) }
-    }
+    var array: [UInt8] { unsafe bytes.array }
 
     /// Where the bytes stand without blanks around them.
     var content: Range<Int> {

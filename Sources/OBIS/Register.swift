@@ -64,6 +64,16 @@ public struct Register: Hashable, Sendable {
         set { printedName = newValue }
     }
 
+    /// What its key is made of, to be compared without making texts.
+    struct Name: Hashable, Sendable {
+        fileprivate let obis: ObisCode?
+        fileprivate let printedName: String?
+        fileprivate let record: RecordIdentity?
+        fileprivate let index: Int?
+    }
+
+    var name: Name { Name(obis: obis, printedName: printedName, record: record, index: index) }
+
     /// The name as it stands on the wire.
     public var code: String? { printedCode ?? obis?.description }
 }

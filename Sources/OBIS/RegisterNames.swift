@@ -4,19 +4,8 @@
 /// A meter sends the same few lists again and again: their keys are made once.
 public struct RegisterNames: Sendable {
     private struct Known: Sendable {
-        let names: [Name]
+        let names: [Register.Name]
         let keys: [String]
-    }
-
-    /// What a key is made of.
-    private struct Name: Hashable, Sendable {
-        let obis: ObisCode?
-        let printedCode: String?
-        let index: Int?
-
-        func names(_ register: Register) -> Bool {
-            register.obis == obis && register.printedCode == printedCode && register.index == index
-        }
     }
 
     /// The newest first.
@@ -32,16 +21,15 @@ public struct RegisterNames: Sendable {
             if place > 0 { known.insert(known.remove(at: place), at: 0) }
             return known[0].keys
         }
-        let names = registers.map { Name(obis: $0.obis, printedCode: $0.printedCode, index: $0.index) }
         let keys = Self.keys(of: registers)
         if known.count == Self.limit { known.removeLast() }
-        known.insert(Known(names: names, keys: keys), at: 0)
+        known.insert(Known(names: registers.map(\.name), keys: keys), at: 0)
         return keys
     }
 
-    private static func fits(_ names: [Name], _ registers: [Register]) -> Bool {
+    private static func fits(_ names: [Register.Name], _ registers: [Register]) -> Bool {
         guard names.count == registers.count else { return false }
-        for index in names.indices where !names[index].names(registers[index]) { return false }
+        for index in names.indices where names[index] != registers[index].name { return false }
         return true
     }
 

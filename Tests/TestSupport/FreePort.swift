@@ -1,8 +1,12 @@
 import Foundation
+import Synchronization
 
-/// Ports of 127.0.0.1 that nobody has at the moment, below those that the system gives to outgoing connections.
+/// Ports of 127.0.0.1 that nobody has at the moment, below those that the system gives to outgoing connections;
+/// none is given twice, since a port stays free until whoever it was meant for opens it.
 public enum FreePort {
     public struct None: Error {}
+
+    private static let given = Mutex<Set<Int>>([])
 
     public static func tcp() throws -> Int { try port(Int32(SOCK_STREAM.rawValue)) }
 
@@ -11,6 +15,7 @@ public enum FreePort {
     private static func port(_ kind: Int32) throws -> Int {
         for _ in 0..<100 {
             let port = Int.random(in: 15_000..<32_000)
+            guard given.withLock({ $0.insert(port).inserted }) else { continue }
             let descriptor = socket(AF_INET, kind, 0)
             defer { close(descriptor) }
             if bind(descriptor, to: port) { return port }

@@ -28,23 +28,36 @@ extension Workload {
                 return merged
             }
         },
-        Workload(name: "rules", unit: .readings) {
+        rules("rules", meters: 1),
+        // No engine stays in the processor's cache.
+        rules("rules of 1000 meters", meters: 1000),
+    ]
+
+    /// Every rule that can be on at once.
+    private static func rules(_ name: String, meters: Int) -> Workload {
+        Workload(name: name, unit: .readings) {
             var meter = JudgedMeter(telegram: try telegram(of: smlFile(serial: "12345678"), "sml"))
             let readings = (0..<64).map { _ in meter.next() }
+            let settings = RuleSettings([
+                "budget": .init(isEnabled: true, values: ["energy": .quantity(900, .kilowattHour)])
+            ])
             let limits = InstallationLimits(
                 contractedPower: 9000, fuse: 25, phases: 3, nominalVoltage: 230, hasGenerator: true)
-            var engine = AnomalyEngine(
-                meter: "main", limits: limits, interval: .seconds(1), calendar: FixedCalendar(utcOffset: 3600))
+            var engines = (0..<meters).map { number in
+                AnomalyEngine(
+                    meter: "m\(number)", settings: settings, limits: limits, interval: .seconds(1),
+                    calendar: FixedCalendar(utcOffset: 3600))
+            }
             var seq: Int64 = 0
             return { count in
                 for index in 0..<count {
                     seq += 1
-                    _ = engine.observe(readings[index % readings.count], seq: seq, at: .seconds(seq))
+                    _ = engines[index % meters].observe(readings[index % readings.count], seq: seq, at: .seconds(seq))
                 }
                 return count
             }
-        },
-    ]
+        }
+    }
 }
 
 /// A meter whose counter rises with every telegram, and its validator.

@@ -127,6 +127,23 @@ class Worker:
         self._pipe.close()
 
 
+class WithWorker:
+    """What has a worker, in `_worker`, and is watched and ended as that is."""
+
+    id = property(lambda self: self._worker.id)
+    name = property(lambda self: self._worker.name)
+
+    def check(self):
+        self._worker.check()
+
+    def result(self):
+        """What the worker's function returns."""
+        return self._worker.result()
+
+    def stop(self):
+        self._worker.stop()
+
+
 def _run(function, pipe, stop, arguments):
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

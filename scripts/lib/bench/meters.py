@@ -9,7 +9,7 @@ import time
 import tty
 
 import frames
-from children import Failed, Worker, flag
+from children import Failed, WithWorker, Worker, flag
 
 # So long the daemon may leave bytes lying, which it does when its journal cannot follow.
 _PATIENCE = 30.0
@@ -17,8 +17,11 @@ _PATIENCE = 30.0
 _BLOCK = 256
 
 
-class Meters:
-    """Waits to be told what to send; sends nothing by itself."""
+class Meters(WithWorker):
+    """Waits to be told what to send; sends nothing by itself.
+
+    The result: when each reading was sent, in ns; of the n-th reading of meter m, entry n × meters + m.
+    """
 
     def __init__(self, kind, count):
         self.count = count
@@ -26,9 +29,6 @@ class Meters:
         self._worker = Worker("the meters", _run, kind, count, self._sent, self._calls)
         # How the configuration names the ways to them, in their order.
         self.transports = self._worker.receive(60)
-
-    id = property(lambda self: self._worker.id)
-    name = property(lambda self: self._worker.name)
 
     @property
     def sent(self):
@@ -47,16 +47,6 @@ class Meters:
     def flood(self, first, count):
         """From now on as fast as the daemon takes them; each meter so many readings, the first with this number."""
         self._worker.send("flood", first, count)
-
-    def check(self):
-        self._worker.check()
-
-    def result(self):
-        """When each reading was sent, in ns: of the n-th reading of meter m, entry n × meters + m."""
-        return self._worker.result()
-
-    def stop(self):
-        self._worker.stop()
 
 
 def _run(pipe, stop, kind, count, sent, calls):

@@ -5,13 +5,13 @@ import time
 
 import frames
 import mqtt
-from children import Failed, Worker, flag, until
+from children import Failed, WithWorker, Worker, flag, until
 
 _IMPORT = b'"1-0:1.8.0*255":{"value":'
 _SEQ = b'"seq":'
 
 
-class Subscriber:
+class Subscriber(WithWorker):
     """Subscribes to the readings of all meters when it is made.
 
     - `arrivals`: notes the time of each reading, for latencies;
@@ -23,9 +23,6 @@ class Subscriber:
         work = {"arrivals": _note_arrivals, "order": _check_order, "echoes": _note_echoes}[kind]
         self._worker = Worker("the subscriber", work, self._received, self._bytes, port, node)
         self._worker.receive(20)
-
-    id = property(lambda self: self._worker.id)
-    name = property(lambda self: self._worker.name)
 
     @property
     def received(self):
@@ -39,16 +36,6 @@ class Subscriber:
 
     def wait_for(self, count, patience, check=lambda: None):
         until(lambda: self.received >= count, patience, lambda: f"{count} readings arrive; {self.received} have", check)
-
-    def check(self):
-        self._worker.check()
-
-    def result(self):
-        """What its kind of work returns."""
-        return self._worker.result()
-
-    def stop(self):
-        self._worker.stop()
 
 
 def _each(pipe, stop, port, topic, received, sizes):
