@@ -9,8 +9,8 @@ enum CombinableExtension: Hashable, Sendable {
     case named(String)
     /// A value per something: the unit gets a suffix.
     case per(String, suffix: String)
-    case phase(ValueInformation.Phase, String)
-    case direction(ValueInformation.Direction, String)
+    case phase(ValueInformation.Phase)
+    case direction(ValueInformation.Direction)
     /// By a power of ten.
     case scaled(Int)
     /// A power of ten of the unit is added.
@@ -36,8 +36,8 @@ enum CombinableExtension: Hashable, Sendable {
         case 0x20...0x38: self = Self.relative(field)
         case 0x39: self = .timed("start")
         case 0x3A: self = .named("uncorrected")
-        case 0x3B: self = .direction(.forward, "forward")
-        case 0x3C: self = .direction(.backward, "backward")
+        case 0x3B: self = .direction(.forward)
+        case 0x3C: self = .direction(.backward)
         case 0x3D: self = .named("non-metric")
         case 0x3E: self = .named("base conditions")
         case 0x3F: self = .named("OBIS declaration")
@@ -105,10 +105,10 @@ enum CombinableExtension: Hashable, Sendable {
     /// The VIFE behind FC (EN 13757-3, extension of the combinable VIFE codes).
     static func second(_ field: UInt8) -> CombinableExtension {
         switch field {
-        case 0x01: .phase(.l1, "L1")
-        case 0x02: .phase(.l2, "L2")
-        case 0x03: .phase(.l3, "L3")
-        case 0x04: .phase(.neutral, "N")
+        case 0x01: .phase(.l1)
+        case 0x02: .phase(.l2)
+        case 0x03: .phase(.l3)
+        case 0x04: .phase(.neutral)
         case 0x05: .named("L1-L2")
         case 0x06: .named("L2-L3")
         case 0x07: .named("L3-L1")

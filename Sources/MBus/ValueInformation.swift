@@ -20,7 +20,7 @@ struct ValueInformation: ~Copyable {
     var kind = ValueEntry.Kind.number
     /// What is added to the scaled number.
     var addend: FixedDecimal?
-    /// What the VIFE add to the name, in their order: `L1, import`.
+    /// What the VIFE add to the name, in their order: `, L1, forward`.
     private var qualifiers = ""
     /// Whether phase and direction say all that the VIFE do.
     private(set) var isPlain = true
@@ -29,11 +29,12 @@ struct ValueInformation: ~Copyable {
     /// Why the meter has no value, in its own words.
     var recordError: String?
 
-    enum Phase: UInt8, Hashable, Sendable { case l1 = 1, l2, l3, neutral }
-    enum Direction: Hashable, Sendable { case forward, backward }
+    /// What they add to the name.
+    enum Phase: String, Sendable { case l1 = ", L1", l2 = ", L2", l3 = ", L3", neutral = ", N" }
+    enum Direction: String, Sendable { case forward = ", forward", backward = ", backward" }
 
     /// The name with what the VIFE add: `Voltage, L1`.
-    var name: String { qualifiers.isEmpty ? quantityName : quantityName + ", " + qualifiers }
+    var name: String { qualifiers.isEmpty ? quantityName : quantityName + qualifiers }
 
     /// Characters that a plain text name may have where VIFE in front of it are the other reading.
     private static let longestName = 32
@@ -189,11 +190,11 @@ extension ValueInformation {
         case .per(let name, let suffix):
             qualify(name)
             unit = unit.flatMap { Unit(printed: $0.symbol + suffix) }
-        case .phase(let phase, let name):
-            qualify(name, isPlain: self.phase == nil)
+        case .phase(let phase):
+            add(phase.rawValue, isPlain: self.phase == nil)
             self.phase = self.phase ?? phase
-        case .direction(let direction, let name):
-            qualify(name, isPlain: self.direction == nil)
+        case .direction(let direction):
+            add(direction.rawValue, isPlain: self.direction == nil)
             self.direction = self.direction ?? direction
         case .scaled(let power): self.power += power
         case .added(let power):
@@ -204,9 +205,11 @@ extension ValueInformation {
         }
     }
 
+    private mutating func qualify(_ name: String) { add(", " + name, isPlain: false) }
+
     /// - Parameter isPlain: phase or direction say the same.
-    private mutating func qualify(_ name: String, isPlain: Bool = false) {
-        qualifiers = qualifiers.isEmpty ? name : qualifiers + ", " + name
+    private mutating func add(_ qualifier: String, isPlain: Bool) {
+        qualifiers = qualifiers.isEmpty ? qualifier : qualifiers + qualifier
         self.isPlain = self.isPlain && isPlain
     }
 

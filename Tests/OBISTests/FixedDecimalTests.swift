@@ -223,6 +223,19 @@ struct FixedDecimalTests {
         }
     }
 
+    @Test("floats of few decimals become what the language prints")
+    func shortFloats() {
+        var random = SeededGenerator(seed: 5)
+        for _ in 0..<5000 {
+            let digits =
+                Int64.random(in: -20_000_000...20_000_000, using: &random) >> Int64.random(in: 0...20, using: &random)
+            let decimal = FixedDecimal(digits, exponent: -Int8.random(in: 0...8, using: &random))
+            guard let number = Float(decimal.description) else { continue }
+            let printed = "\(number)".hasSuffix(".0") ? String("\(number)".dropLast(2)) : "\(number)"
+            #expect(FixedDecimal(number)?.description == FixedDecimal(printed)?.description)
+        }
+    }
+
     @Test("random floats read back as themselves, and no shorter decimal does")
     func floatRoundTrip() {
         var random = SeededGenerator(seed: 4)

@@ -29,6 +29,31 @@ struct TimestampTests {
         #expect((year, month, day) == (2400, 1, 1))
     }
 
+    @Test("a month has the days that the calendar gives it")
+    func lastDays() {
+        for year in [1900, 1970, 2000, 2023, 2024, 2100] {
+            for month in 1...12 {
+                let next = month == 12 ? (year + 1, 1) : (year, month + 1)
+                let last = CivilDate(
+                    daysSince1970: CivilDate(year: next.0, month: next.1, day: 1).daysSince1970 - 1
+                ).day
+                for day in 27...32 {
+                    let time = MeterTime(year: year, month: month, day: day, hour: 0, minute: 0, second: 0)
+                    #expect((time != nil) == (day <= last), "\(year)-\(month)-\(day)")
+                }
+            }
+        }
+    }
+
+    @Test("an offset of weeks is none")
+    func offsets() {
+        func time(_ offset: Int) -> MeterTime? {
+            MeterTime(year: 2026, month: 1, day: 15, hour: 0, minute: 0, second: 0, utcOffset: offset)
+        }
+        #expect(time(-1440)?.utcOffset == -1440 && time(840)?.utcOffset == 840)
+        #expect(time(40_000) == nil && time(.min) == nil)
+    }
+
     @Test("dates agree with the calendar of the system up to the year 9999")
     func systemCalendar() {
         for number in stride(from: Int64(-140_000), through: 2_932_000, by: 211) {

@@ -33,6 +33,7 @@ struct ChecksumTests {
             #expect(Checksum.x25(bytes.rawSpan) == ~Self.divided(bytes, by: 0x1021, from: 0xFFFF))
             #expect(Checksum.kermit(bytes.rawSpan) == Self.divided(bytes, by: 0x1021, from: 0))
             #expect(Checksum.arc(bytes.rawSpan) == Self.divided(bytes, by: 0x8005, from: 0))
+            #expect(Checksum.sum(bytes.rawSpan) == bytes.reduce(0, &+))
         }
     }
 

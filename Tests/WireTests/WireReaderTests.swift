@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 import Wire
 
@@ -47,6 +48,40 @@ struct WireReaderTests {
                     #expect(position == offset, "a failed read moves nothing")
                 }
             }
+        }
+    }
+
+    @Test("numbers of any width are read in both orders, or not at all", arguments: 0...9)
+    func anyWidth(length: Int) {
+        // Nine bytes and eight more: words are loaded far from the end, single bytes near it.
+        for rest in [0, 8] {
+            let bytes = Array(Self.bytes.prefix(length)) + Array(repeating: 0xAA, count: rest)
+            for (offset, count) in (0...bytes.count).flatMap({ offset in (0...8).map { (offset, $0) } }) {
+                let expected = Self.bigEndian(bytes, at: offset, count: count)
+                let reversed = offset + count <= bytes.count ? Array(bytes[offset..<(offset + count)].reversed()) : []
+                for isReversed in [true, false] {
+                    var reader = WireReader(bytes.rawSpan).rewound(to: offset)
+                    let number = try? reader.number(count, isReversed: isReversed)
+                    let position = reader.offset
+                    #expect(number == (isReversed ? expected : Self.bigEndian(reversed, at: 0, count: count)))
+                    #expect(position == (expected == nil ? offset : offset + count))
+                }
+            }
+        }
+    }
+
+    @Test("a byte is found at its first place within bounds")
+    func place() {
+        var random = SeededGenerator(seed: 12)
+        for _ in 0..<2000 {
+            // Neighbours of the byte that is sought carry and borrow.
+            let bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in
+                ([0x1A, 0x1B, 0x1C, 0x00, 0x9B, 0xFF] as [UInt8]).randomElement(using: &random) ?? 0
+            }
+            let start = Int.random(in: 0...bytes.count, using: &random)
+            let end = Int.random(in: start...bytes.count, using: &random)
+            let expected = bytes[start..<end].firstIndex(of: 0x1B) ?? end
+            #expect(bytes.rawSpan.place(of: 0x1B, from: start, to: end) == expected)
         }
     }
 
