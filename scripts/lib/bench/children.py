@@ -16,6 +16,8 @@ _PR_SET_PDEATHSIG = 1
 
 # So long something may take to end that was asked to.
 PATIENCE = 15.0
+# A busy machine lets processes wait, but not that long.
+_LONGEST_STANDSTILL = 5.0
 
 
 class Failed(Exception):
@@ -172,4 +174,13 @@ def until(condition, patience, what, check=lambda: None, pause=0.05):
         check()
         if time.monotonic() > end:
             raise Failed(f"not within {patience:g} s: {what()}")
-        time.sleep(pause)
+        rest(pause)
+
+
+def rest(seconds):
+    """Sleeps. What was measured while somebody stopped the process, or the machine slept, says nothing."""
+    begun = time.monotonic()
+    time.sleep(seconds)
+    excess = time.monotonic() - begun - seconds
+    if excess > _LONGEST_STANDSTILL:
+        raise Failed(f"the measurement was stopped for {excess:.0f} s")

@@ -6,9 +6,9 @@ import shutil
 import tempfile
 import time
 
+import children
 import usage
 from broker import Broker, free_port
-from children import Worker
 from daemon import Daemon
 from meters import Meters
 from subscriber import Subscriber
@@ -54,7 +54,7 @@ class Stage:
         return self._add(Meters(kind, count))
 
     def worker(self, name, function, *arguments):
-        return self._add(Worker(name, function, *arguments))
+        return self._add(children.Worker(name, function, *arguments))
 
     def daemon(self, transports, port):
         return self._add(Daemon(self._bench.binary, self.folder, transports, port, self._bench.discovery))
@@ -67,7 +67,7 @@ class Stage:
         """Lets it run, and sees that all of it does."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, 0.25))
+            children.rest(min(left, 0.25))
             self.check()
 
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 
-from children import Failed, until
+from children import Failed, rest, until
 from figures import Wanted, amount, quantile
 from live import METERS, SLOW
 from stage import Interval, Stage
@@ -183,7 +183,7 @@ def _drain(bench, stage, meters, rows, is_largest):
     peak = before
     end = start + rows / _SLOWEST + 60
     while subscriber.received < rows:
-        time.sleep(0.1)
+        rest(0.1)
         stage.check()
         peak = max(peak, daemon.memory()["anonymous"])
         if time.monotonic() > end:
