@@ -161,7 +161,7 @@ def finish(bench, chosen, head):
         f"a sync takes {place['fsync_us']['median']} µs (p99 {place['fsync_us']['p99']})"
     )
     worst = max(bench.disturbances, default=0)
-    if worst > 0.15:
+    if worst > 0.2:
         print(f"Other programs kept up to {worst:.1f} cores busy meanwhile: take the figures for provisional.")
     for sentence in bench.complaints:
         print(f"Not measured, or not as it should be: {sentence}")

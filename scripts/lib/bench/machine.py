@@ -7,6 +7,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import tempfile
 import time
 
 import broker
@@ -53,15 +54,13 @@ def _file_system(directory):
 
 def sync_times(directory, count=200):
     """How long it takes to append 4 KiB to a file and have it on the disk, in µs."""
-    path = pathlib.Path(directory, "sync")
     block, times = bytes(4096), []
-    with open(path, "wb", buffering=0) as file:
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
         for _ in range(count):
             file.write(block)
             start = time.monotonic_ns()
             os.fdatasync(file.fileno())
             times.append((time.monotonic_ns() - start) / 1000)
-    path.unlink()
     times.sort()
     return {name: round(quantile(times, share)) for name, share in (("p10", 0.1), ("median", 0.5), ("p99", 0.99))}
 

@@ -34,7 +34,7 @@ how:
   Processor time is that of all threads, from /proc. What other programs used of the processors meanwhile is in the
   JSON: figures of a machine that does something else at the same time are too high.
 
-The full form takes about half an hour for each repeat, and needs 8 GiB on the disk."""
+The full form takes about 20 minutes for each repeat, and needs 8 GiB on the disk."""
 
 
 def parse(arguments):

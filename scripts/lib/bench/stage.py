@@ -86,6 +86,7 @@ class Interval:
             "wake_ups": usage.wake_ups(self._daemon.id),
             "readings": self._subscriber.received if self._subscriber else 0,
             "machine": usage.machine_seconds(),
+            "self": time.process_time(),
             "others": [usage.cpu_seconds(part.id) for part in self._others],
         }
 
@@ -101,6 +102,7 @@ class Interval:
             part.name.split()[-1]: round(used / self.seconds, 2) for part, used in zip(self._others, others)
         }
         # What had nothing to do with the measurement.
-        strange = last["machine"] - self._first["machine"] - self.cpu - sum(others)
+        own = last["self"] - self._first["self"]
+        strange = last["machine"] - self._first["machine"] - self.cpu - sum(others) - own
         self.disturbance = max(0.0, strange) / self.seconds
         return self
