@@ -29,12 +29,13 @@ let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swi
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let asyncAlgorithms = Target.Dependency.product(name: "AsyncAlgorithms", package: "swift-async-algorithms")
 
 let package = Package(
     name: "obisd",
     products: [
-        .executable(name: "obisd", targets: ["obisd"])
+        .executable(name: "obisd", targets: ["obisd"]),
+        // For the package of benchmarks.
+        .library(name: "Workloads", targets: ["Workloads"]),
     ],
     // An application: every direct dependency is pinned to one version.
     dependencies: [
@@ -42,7 +43,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
@@ -91,7 +91,7 @@ let package = Package(
             name: "Daemon",
             dependencies: [
                 "OBIS", "Wire", "LogMessages", "Metering", "Configuration", "Transport", "Rules", "Journal", "MQTT",
-                "Discovery", "CLinux", log, lifecycle, unixSignals, asyncAlgorithms, crypto, nio, nioPosix,
+                "Discovery", "CLinux", log, lifecycle, unixSignals, crypto, nio, nioPosix,
             ],
             swiftSettings: strict),
         .executableTarget(
@@ -168,7 +168,9 @@ let package = Package(
             name: "Workloads",
             dependencies: ["Journal", "MQTT", "MeterSimulator", "Metering", "OBIS", "IEC62056", "Rules", log],
             path: "Tests/Workloads", swiftSettings: testing),
-        .executableTarget(name: "Costs", dependencies: ["Workloads"], path: "Tests/Costs", swiftSettings: testing),
+        .executableTarget(
+            name: "Costs", dependencies: ["Workloads"], path: "Tests/Costs",
+            exclude: ["count_allocations.c", "limits.json"], swiftSettings: testing),
         .testTarget(
             name: "DiscoveryTests", dependencies: ["Discovery", "OBIS", "TestSupport"], swiftSettings: testing),
         .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", "TestSupport", log], swiftSettings: testing),

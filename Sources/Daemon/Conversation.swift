@@ -1,4 +1,3 @@
-import AsyncAlgorithms
 import Logging
 import Metering
 import OBIS
@@ -16,6 +15,8 @@ struct Conversation {
     /// Nil for meters that talk by themselves.
     let schedule: Schedule?
     let polls: PollHistory
+    /// What it hears beside its line.
+    let bell: Bell
     /// Whether other meters use the connection as well: it is not opened anew for the sake of one.
     let isShared: Bool
     let pulse: Pulse
@@ -40,19 +41,6 @@ struct Conversation {
         case unanswered
     }
 
-    fileprivate enum Input: Sendable {
-        case received([UInt8], at: Timestamp)
-        case boundary
-        /// It is time to read a polled meter.
-        case poll
-        /// An armed timer; the number tells an old one.
-        case timer(Int)
-        case ended(TransportError?)
-        case look
-    }
-
-    private static let lookInterval = Duration.seconds(5)
-
     /// Runs until the link is lost or the task is cancelled.
     ///
     /// - Parameter session: keeps what it learned of its meter for the next conversation.
@@ -63,53 +51,30 @@ struct Conversation {
     }
 
     private func run(copy session: any Session<Telegram>) async -> (End, any Session<Telegram>) {
-        let inputs = AsyncChannel<Input>()
+        bell.attach(to: link.inbound)
+        defer { bell.detach() }
+        guard let schedule else { return await talk(session) }
         return await withTaskGroup(of: Void.self) { group in
-            group.addTask { await listen(into: inputs) }
-            group.addTask { await look(into: inputs) }
-            if let schedule {
-                group.addTask { await poll(schedule, into: inputs) }
-                let requests = polls.listen()
-                group.addTask { for await _ in requests { await inputs.send(.poll) } }
-            }
-            var dialogue = Dialogue(self, session, inputs)
-            let end = await dialogue.run(inputs)
-            inputs.finish()
-            group.cancelAll()
-            return (end, dialogue.session)
+            group.addTask { await poll(schedule) }
+            defer { group.cancelAll() }
+            return await talk(session)
         }
     }
 
-    // MARK: Sources of events
-
-    private func listen(into inputs: AsyncChannel<Input>) async {
-        do throws(TransportError) {
-            var iterator = link.inbound.makeAsyncIterator()
-            while let input = try await iterator.next() {
-                // Nothing is the end of a connection that said no more.
-                if !input.bytes.isEmpty {
-                    await inputs.send(.received(input.bytes, at: clock.timestamp(of: input.arrivedAt)))
-                }
-                if input.endsBurst { await inputs.send(.boundary) }
-            }
-            await inputs.send(.ended(nil))
-        } catch {
-            await inputs.send(.ended(error))
-        }
+    private func talk(_ session: any Session<Telegram>) async -> (End, any Session<Telegram>) {
+        var dialogue = Dialogue(self, session)
+        let end = await dialogue.run()
+        return (end, dialogue.session)
     }
 
-    private func look(into inputs: AsyncChannel<Input>) async {
-        while (try? await Task.sleep(for: Self.lookInterval)) != nil { await inputs.send(.look) }
-    }
-
-    private func poll(_ schedule: Schedule, into inputs: AsyncChannel<Input>) async {
+    private func poll(_ schedule: Schedule) async {
         while !Task.isCancelled {
             let delay = max(schedule.delay(now: clock.now, last: polls.last), rest(schedule))
             // The clock may be set meanwhile: a long wait looks at it again.
             guard (try? await Task.sleep(for: min(delay, Self.longestSleep))) != nil else { return }
             guard delay <= Self.longestSleep else { continue }
             polls.last = clock.now
-            await inputs.send(.poll)
+            bell.ring()
         }
     }
 
@@ -128,23 +93,6 @@ struct Conversation {
 /// meter be asked more often.
 final class PollHistory: Sendable {
     private let state = Mutex<(last: Timestamp?, failures: Int)>((nil, 0))
-    /// Of the conversation that goes on.
-    private let listener = Mutex<AsyncStream<Void>.Continuation?>(nil)
-
-    /// What is asked for beside the schedule, as long as this conversation goes on.
-    func listen() -> AsyncStream<Void> {
-        let (requests, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        listener.withLock { $0 = continuation }
-        return requests
-    }
-
-    /// - Returns: whether a conversation goes on that hears it.
-    func request() -> Bool {
-        listener.withLock { listener in
-            if case .terminated? = listener?.yield() { listener = nil }
-            return listener != nil
-        }
-    }
 
     var last: Timestamp? {
         get { state.withLock { $0.last } }
@@ -193,73 +141,107 @@ private struct Dialogue {
     private static let failuresBeforeReopening = 3
     /// A readout of 20 kB at 300 baud; a meter that drips bytes for longer has had its time.
     private static let longestPoll = Duration.seconds(900)
+    /// How long a meter may get on without anybody asking whether it does: its limits may change meanwhile.
+    private static let lookInterval = Duration.seconds(60)
 
-    init(_ conversation: Conversation, _ session: any Session<Telegram>, _ inputs: AsyncChannel<Conversation.Input>) {
+    init(_ conversation: Conversation, _ session: any Session<Telegram>) {
         self.conversation = conversation
         self.session = session
-        timer = SessionTimer(inputs: inputs)
+        timer = SessionTimer(bell: conversation.bell)
         arrived = conversation.clock.now
         lastHeard = conversation.clock.monotonic
     }
 
-    mutating func run(_ inputs: AsyncChannel<Conversation.Input>) async -> Conversation.End {
-        let end = await talk(inputs)
+    mutating func run() async -> Conversation.End {
+        let end = await talk()
         timer.disarm()
         // What has come of an answer that is cut off is kept.
         _ = await conversation.intake.main.profileEnded(WireError(.truncated, "the line was lost meanwhile"))
         return end
     }
 
-    private mutating func talk(_ inputs: AsyncChannel<Conversation.Input>) async -> Conversation.End {
+    private mutating func talk() async -> Conversation.End {
         do throws(TransportError) {
             known = await conversation.intake.main.sessionMemory
             if let known { try await handle(.recalled(known)) }
             try await handle(.opened)
-            for await input in inputs {
-                conversation.pulse.beat()
-                if let end = try await take(input) { return end }
-                if failures >= Self.failuresBeforeReopening, !conversation.isShared { return .unanswered }
-            }
-            return .lost(TransportError(.cancelled, "shutting down"))
+            conversation.bell.lookAgain(at: conversation.clock.monotonic + Self.lookInterval)
+            return try await listen()
         } catch {
             return .lost(error)
         }
     }
 
-    private mutating func take(_ input: Conversation.Input) async throws(TransportError) -> Conversation.End? {
-        switch input {
-        case .received(let bytes, let at):
-            arrived = at
-            lastHeard = conversation.clock.monotonic
-            try await handle(.received(bytes))
-        case .boundary: try await handle(.boundary)
-        case .poll:
-            if case .profile? = turn {
-                isPollDue = true
-                return nil
+    /// Bytes first: what a timer was armed for may have come with them.
+    private mutating func listen() async throws(TransportError) -> Conversation.End {
+        var inbound = conversation.link.inbound.makeAsyncIterator()
+        while true {
+            let input = try await next(&inbound)
+            guard !Task.isCancelled else { return .lost(TransportError(.cancelled, "shutting down")) }
+            guard let input else {
+                await close()
+                return .finished
             }
-            if turn == nil { turn = .poll(began: try await beginTurn()) }
-            try await handle(.poll)
-        case .timer(let number):
-            if timer.isCurrent(number) { try await handle(.timer) }
-        case .look:
-            return await impatience()
-        case .ended(let error):
-            // What was complete is still worth reading. Nothing can be sent any more, so that failing is no news.
-            isOver = true
-            try? await handle(.closed)
-            return error.map { .lost($0) } ?? .finished
+            try await take(input)
+            if let end = try await answer(conversation.bell.take()) { return end }
+            if failures >= Self.failuresBeforeReopening, !conversation.isShared { return .unanswered }
         }
-        return nil
+    }
+
+    private mutating func next(_ inbound: inout LinkInbound.Iterator) async throws(TransportError) -> LinkInput? {
+        conversation.pulse.rest()
+        defer { conversation.pulse.beat() }
+        do throws(TransportError) {
+            return try await inbound.next()
+        } catch {
+            await close()
+            throw error
+        }
+    }
+
+    /// What was complete is still worth reading. Nothing can be sent any more, so that failing is no news.
+    private mutating func close() async {
+        isOver = true
+        try? await handle(.closed)
+    }
+
+    private mutating func take(_ input: LinkInput) async throws(TransportError) {
+        // Nothing is the end of a connection that said no more.
+        if !input.bytes.isEmpty {
+            arrived = conversation.clock.timestamp(of: input.arrivedAt)
+            lastHeard = conversation.clock.monotonic
+            try await handle(.received(input.bytes))
+        }
+        if input.endsBurst { try await handle(.boundary) }
+    }
+
+    private mutating func answer(_ rung: Bell.Rung) async throws(TransportError) -> Conversation.End? {
+        if let number = rung.timer, timer.isCurrent(number) { try await handle(.timer) }
+        if rung.isPollDue { try await poll() }
+        return rung.isLookDue ? await impatience() : nil
+    }
+
+    private mutating func poll() async throws(TransportError) {
+        if case .profile? = turn {
+            isPollDue = true
+            return
+        }
+        if turn == nil { turn = .poll(began: try await beginTurn()) }
+        try await handle(.poll)
     }
 
     private func impatience() async -> Conversation.End? {
         let now = conversation.clock.monotonic
+        var wait = Self.lookInterval
         if conversation.schedule == nil {
             let limit = await conversation.intake.main.silenceLimit
-            return now - lastHeard > limit ? .silent(limit) : nil
+            let silence = now - lastHeard
+            if silence > limit { return .silent(limit) }
+            wait = min(wait, limit - silence)
         }
-        return turn.map { now - $0.began > Self.longestPoll } == true ? .unanswered : nil
+        if turn.map({ now - $0.began > Self.longestPoll }) == true { return .unanswered }
+        conversation.bell.lookAgain(at: now + wait)
+        return nil
     }
 
     /// On a bus the others come first that waited before; that is no part of the question.
@@ -355,20 +337,20 @@ private struct Dialogue {
 
 /// The one timer of a session. An old timer that fires late is told by its number.
 private struct SessionTimer {
-    let inputs: AsyncChannel<Conversation.Input>
+    private let bell: Bell
     private var number = 0
     private var task: Task<Void, Never>?
 
-    init(inputs: AsyncChannel<Conversation.Input>) {
-        self.inputs = inputs
+    init(bell: Bell) {
+        self.bell = bell
     }
 
     mutating func arm(_ duration: Duration) {
         disarm()
-        let (number, inputs) = (number, inputs)
+        let (number, bell) = (number, bell)
         task = Task {
             guard (try? await Task.sleep(for: duration)) != nil else { return }
-            await inputs.send(.timer(number))
+            bell.ring(timer: number)
         }
     }
 

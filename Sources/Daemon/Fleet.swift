@@ -62,6 +62,12 @@ actor Fleet {
         return nil
     }
 
+    /// Wakes those conversations that want to know whether their meters still talk.
+    func look() {
+        let now = clock.monotonic
+        for entry in running { entry.reader.bell.look(at: now) }
+    }
+
     func start() {
         isStarted = true
         startReaders()

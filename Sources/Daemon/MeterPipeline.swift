@@ -306,12 +306,27 @@ actor MeterPipeline {
             hand(draft)
             return nil
         }
-        return await withCheckedContinuation { hand(draft, $0) }
+        let draft = begin(draft)
+        let result = await withCheckedContinuation { waiting in
+            journal.append(draft) { waiting.resume(returning: $0) }
+        }
+        return answered(draft, result)
     }
 
     private static let gatheredLimit = 255
 
-    private func hand(_ draft: ReadingDraft, _ waiting: CheckedContinuation<Int64?, Never>? = nil) {
+    private func hand(_ draft: ReadingDraft) {
+        let draft = begin(draft)
+        journal.append(draft) { result in
+            Task { await self.answered(draft, result) }
+        }
+    }
+
+    /// What could not be journaled before is told of first.
+    ///
+    /// - Returns: what is to be journaled. As it is now: a reading that was held back must not bring back the state of
+    ///   then.
+    private func begin(_ draft: ReadingDraft) -> ReadingDraft {
         if let gap = unjournaled {
             unjournaled = nil
             journal.record(gap) { result in
@@ -321,16 +336,11 @@ actor MeterPipeline {
         }
         underWay += 1
         var draft = draft
-        // As it is now: a reading that was held back must not bring back the state of then.
         if isRestored, let carried = backfill?.carried { draft.values[BackfillDesk.stateKey] = carried }
-        journal.append(draft) { [draft] result in
-            Task {
-                let seq = await self.answered(draft, result)
-                waiting?.resume(returning: seq)
-            }
-        }
+        return draft
     }
 
+    @discardableResult
     private func answered(_ draft: ReadingDraft, _ result: Result<JournaledReading, JournalError>) -> Int64? {
         underWay -= 1
         if underWay == 0 {

@@ -17,6 +17,7 @@ struct MeterReader: Sendable {
     let logger: Logger
     private let log: ReaderLog
     private let polls = PollHistory()
+    let bell = Bell()
 
     init(
         intake: Intake, meterProtocol: MeterProtocol, opener: any LinkOpening, clock: any HostClock,
@@ -40,7 +41,7 @@ struct MeterReader: Sendable {
     /// - Returns: why that is not possible; nil where it is done.
     func readNow() -> String? {
         guard isPolled else { return "the meter talks by itself and is not asked" }
-        return polls.request() ? nil : "the line of the meter is not open"
+        return bell.ring() ? nil : "the line of the meter is not open"
     }
 
     /// Returns when the task is cancelled.
@@ -76,7 +77,7 @@ struct MeterReader: Sendable {
     private func converse(over link: any Link, _ session: inout any Session<Telegram>) async -> Conversation.End {
         let conversation = Conversation(
             link: link, intake: intake, clock: clock, schedule: isPolled ? Schedule(meter) : nil, polls: polls,
-            isShared: meter.bus != nil, pulse: pulse
+            bell: bell, isShared: meter.bus != nil, pulse: pulse
         ) { finding in
             await report(finding)
         }

@@ -32,6 +32,7 @@ struct Overseer: Service {
                 let pipelines = await fleet.pipelines
                 var online = 0
                 for pipeline in pipelines where await pipeline.tick() { online += 1 }
+                await fleet.look()
                 let status = status(online, of: pipelines.count)
                 // A meter that has come or gone is in `info` at once.
                 let isNews = status != lastStatus

@@ -37,6 +37,11 @@ enum LibraryCallbacks {
         }
     }
 
+    /// The library then formats none of its lines, which it does for every packet.
+    static func ignoreLog(_ handle: OpaquePointer) {
+        unsafe mosquitto_log_callback_set(handle, nil)
+    }
+
     private static func record(_ context: UnsafeMutableRawPointer?) -> LibraryRecord? {
         unsafe context.map { unsafe Unmanaged<LibraryRecord>.fromOpaque($0).takeUnretainedValue() }
     }

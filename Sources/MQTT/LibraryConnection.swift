@@ -184,6 +184,11 @@ struct LibraryError: Error {
         }
     }
 
+    /// The connection stands, and what the library logs explains no end of it any more: only TLS needs its words.
+    func connected() {
+        if settings.tls == nil { unsafe LibraryCallbacks.ignoreLog(handle) }
+    }
+
     /// Of the connect that is under way: nil if it succeeded.
     func connectError() -> Int32? {
         var value: Int32 = 0
@@ -212,7 +217,7 @@ struct LibraryError: Error {
 
     func write() throws(LibraryError) { try check(unsafe mosquitto_loop_write(handle, 1)) }
 
-    /// Pings, and notices a silent broker. To be called about once a second.
+    /// Pings, and notices a silent broker. To be called several times in a keepalive.
     func keepAlive() throws(LibraryError) { try check(unsafe mosquitto_loop_misc(handle)) }
 
     // MARK: Packets

@@ -64,7 +64,7 @@ final class Session {
                 unsubscribe(work.unsubscriptions)
             }
             sendAndHear()
-            turn(atMost: .seconds(1))
+            turn(atMost: patience)
             if let end { return close(end) }
         }
     }
@@ -129,6 +129,22 @@ final class Session {
         }
     }
 
+    /// Until something is due by the time alone. A turn that comes for another reason sees to what is due as well.
+    private var patience: Duration {
+        guard stage == .open else { return .seconds(1) }
+        let now = clock.now
+        let keepAlive = keepAliveInterval - (now - lastKeepAlive)
+        let silence = window.oldestSending.map { Self.silenceLimit - (now - $0) }
+        return max(.zero, min(keepAlive, silence ?? keepAlive))
+    }
+
+    /// The library pings when it is asked to and the keepalive has passed: a quarter of it later at most. A broker may
+    /// want none.
+    private var keepAliveInterval: Duration {
+        let keepalive = properties.serverKeepalive ?? .seconds(Int(settings.keepaliveSeconds))
+        return min(max(keepalive / 4, .seconds(1)), .seconds(5))
+    }
+
     private func checkTimes() {
         guard end == nil else { return }
         let now = clock.now
@@ -136,7 +152,7 @@ final class Session {
             if now - begun >= Self.answerLimit { end = .noAnswer(settings, after: Self.answerLimit) }
         } else if let oldest = window.oldestSending, now - oldest >= Self.silenceLimit {
             end = .silent(settings)
-        } else if now - lastKeepAlive >= .seconds(1) {
+        } else if now - lastKeepAlive >= keepAliveInterval {
             lastKeepAlive = now
             do { try library.keepAlive() } catch { fail(error) }
         }
@@ -253,6 +269,7 @@ final class Session {
 
     private func open(_ properties: BrokerProperties) {
         stage = .open
+        library.connected()
         opened = clock.now
         self.properties = properties
         self.properties.window = min(max(settings.window, 1), properties.receiveMaximum)

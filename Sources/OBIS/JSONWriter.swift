@@ -184,16 +184,19 @@ public struct JSONWriter: Sendable {
 
     /// Almost no text has anything to escape: it is taken over as a whole.
     private mutating func appendEscaped(_ text: String) {
-        guard !text.utf8.contains(where: Self.isEscaped) else {
-            for byte in text.utf8 { appendEscaped(byte) }
-            return
-        }
         var text = text
         // The view ends with the call, which copies it.
-        text.withUTF8 { utf8 in unsafe bytes.append(contentsOf: utf8) }
+        let isPlain = text.withUTF8 { utf8 in
+            // Without a way out of the loop, so that several bytes are looked at in one step.
+            let escaped = unsafe utf8.reduce(UInt8(0)) { $0 | (Self.isEscaped($1) ? 1 : 0) }
+            if escaped == 0 { unsafe bytes.append(contentsOf: utf8) }
+            return escaped == 0
+        }
+        if !isPlain { for byte in text.utf8 { appendEscaped(byte) } }
     }
 
     /// RFC 8259, 7: quotation mark, reverse solidus and control characters.
+    @inline(__always)
     private static func isEscaped(_ byte: UInt8) -> Bool {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }

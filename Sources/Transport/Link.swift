@@ -55,6 +55,9 @@ public struct LinkInput: Sendable, Equatable {
         self.arrivedAt = arrivedAt
         self.endsBurst = endsBurst
     }
+
+    /// Nothing arrived: see `LinkInbound.knock`.
+    var isKnock: Bool { bytes.isEmpty && !endsBurst }
 }
 
 /// How a link is used.

@@ -68,6 +68,11 @@ public final class LinkFeed: Sendable {
         waiter?.resume(returning: error.map { .failure($0) } ?? .success(nil))
     }
 
+    func knock() {
+        let waiter = state.withLock { $0.knock() }
+        waiter?.resume(returning: .success(.knock))
+    }
+
     func next() async throws(TransportError) -> LinkInput? {
         let outcome = await withTaskCancellationHandler {
             await withCheckedContinuation { waiter in
@@ -95,6 +100,10 @@ public final class LinkFeed: Sendable {
     }
 }
 
+extension LinkInput {
+    fileprivate static var knock: LinkInput { LinkInput(bytes: [], arrivedAt: .now) }
+}
+
 extension LinkFeed {
     fileprivate typealias Outcome = Result<LinkInput?, TransportError>
     fileprivate typealias Waiter = CheckedContinuation<Outcome, Never>
@@ -108,6 +117,8 @@ extension LinkFeed {
         var isDemanded = false
         /// Whether bytes were taken that a burst's end may follow.
         var isBurstOpen = false
+        /// Whether somebody knocked whom the reader has not heard.
+        var isKnocked = false
         var waiter: Waiter?
         var end: Outcome?
 
@@ -150,10 +161,19 @@ extension LinkFeed {
                 bytes -= input.bytes.count
                 return .success(input)
             }
+            if isKnocked {
+                isKnocked = false
+                return .success(.knock)
+            }
             if let end { return end }
             guard waiter == nil else { return .failure(TransportError(.io, "the link already has a reader")) }
             waiter = newWaiter
             return nil
+        }
+
+        mutating func knock() -> Waiter? {
+            isKnocked = waiter == nil
+            return takeWaiter()
         }
 
         mutating func takeWaiter() -> Waiter? {

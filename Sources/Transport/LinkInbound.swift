@@ -24,6 +24,12 @@ public struct LinkInbound: AsyncSequence, Sendable {
         return copy
     }
 
+    /// Wakes the reader, who gets an input that is empty and ends nothing, behind the bytes that wait. Knocking twice
+    /// before it is heard is knocking once.
+    public func knock() {
+        feed.knock()
+    }
+
     public func makeAsyncIterator() -> Iterator {
         Iterator(feed: feed, observer: observer)
     }
@@ -36,7 +42,7 @@ public struct LinkInbound: AsyncSequence, Sendable {
             isolation actor: isolated (any Actor)? = #isolation
         ) async throws(TransportError) -> LinkInput? {
             let input = try await feed.next()
-            if let input { observer?(input) }
+            if let input, !input.isKnock { observer?(input) }
             return input
         }
     }

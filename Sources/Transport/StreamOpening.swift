@@ -36,11 +36,16 @@ extension StreamLink {
         }
     }
 
+    /// A channel keeps its buffer: what most telegrams need, and more where more comes.
+    private static var receiveAllocator: AdaptiveRecvByteBufferAllocator {
+        AdaptiveRecvByteBufferAllocator(minimum: 256, initial: 512, maximum: LinkFeed.readSize)
+    }
+
     static func setOptions(_ channel: any Channel, isSocket: Bool = true) throws {
         guard let options = channel.syncOptions else { return }
         try options.setOption(.autoRead, value: false)
         try options.setOption(.maxMessagesPerRead, value: 1)
-        try options.setOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: LinkFeed.readSize))
+        try options.setOption(.recvAllocator, value: receiveAllocator)
         if isSocket { try setUpSocket(options) }
     }
 

@@ -121,7 +121,7 @@ struct FillingTests {
             let hole = await miss(Self.hours(24 * 100), bench)
             await bench.poll()
             await bench.hear { if case .profile = $0 { true } else { false } }
-            #expect(bench.polls.request())
+            #expect(bench.bell.ring())
             // The request takes its own way: it arrives during one of the pieces, and is next when that is over.
             var pieces = 1
             while pieces < 400 {

@@ -236,6 +236,7 @@ final class ProfileBench {
     private(set) var intake: Intake
     private(set) var link = MemoryLink()
     private(set) var polls = PollHistory()
+    let bell = Bell()
     private var running: Task<Conversation.End, Never>?
     /// What the supervisor would log.
     let findings = Findings()
@@ -275,16 +276,17 @@ final class ProfileBench {
 
     /// Opens the line.
     ///
+    /// - Parameter isPolled: false for a meter that talks by itself.
     /// - Returns: what the session was told until it knows that.
     @discardableResult
-    func converse(isShared: Bool = false) async -> [Heard] {
+    func converse(isShared: Bool = false, isPolled: Bool = true) async -> [Heard] {
         link = MemoryLink()
         polls.last = clock.now
         // Only when the test asks.
         let never = Schedule(interval: .seconds(100 * 365 * 86_400))
         let conversation = Conversation(
-            link: link, intake: intake, clock: clock, schedule: never, polls: polls, isShared: isShared,
-            pulse: Pulse("reader", patience: .seconds(10), clock: clock)
+            link: link, intake: intake, clock: clock, schedule: isPolled ? never : nil, polls: polls, bell: bell,
+            isShared: isShared, pulse: Pulse("reader", patience: .seconds(10), clock: clock)
         ) { [findings] in findings.add($0) }
         let session = scripted.makeSession
         running = Task {
@@ -310,7 +312,7 @@ final class ProfileBench {
     /// - Returns: what the session was told until then, this poll included.
     @discardableResult
     func poll() async -> [Heard] {
-        #expect(polls.request())
+        #expect(bell.ring())
         return await hear { $0 == .poll }
     }
 
@@ -328,6 +330,11 @@ final class ProfileBench {
     func settle() async -> [Heard] {
         link.feed.push([ScriptedMeter.Byte.mark])
         return await hear { $0 == .mark }
+    }
+
+    /// How the conversation ended by itself.
+    var end: Conversation.End? {
+        get async { await running?.value }
     }
 
     @discardableResult

@@ -47,6 +47,33 @@ struct LinkFeedTests {
         await #expect(throws: TransportError(.closed, "")) { try await feed.next() }
     }
 
+    @Test("a knock is heard once, behind the bytes that wait and before the end, and is nothing that arrived")
+    func knocking() async throws {
+        let feed = LinkFeed()
+        let seen = Mutex<[[UInt8]]>([])
+        var reader = feed.inbound.observed { input in seen.withLock { $0.append(input.bytes) } }.makeAsyncIterator()
+        feed.push([1])
+        feed.inbound.knock()
+        feed.inbound.knock()
+        feed.push([2])
+        feed.finish(nil)
+        #expect(try await reader.next()?.bytes == [1, 2])
+        #expect(try await reader.next()?.isKnock == true)
+        #expect(try await reader.next() == nil)
+        #expect(seen.withLock { $0 } == [[1, 2]])
+    }
+
+    @Test("a knock wakes a reader that waits, which then waits for bytes again")
+    func knockingWhileWaiting() async throws {
+        let feed = LinkFeed()
+        async let inputs = [feed.next(), feed.next()]
+        feed.inbound.knock()
+        feed.push([3])
+        // Which is first depends on whether the reader waited already.
+        let bytes = try await inputs.compactMap { $0?.bytes }
+        #expect(bytes == [[], [3]] || bytes == [[3], []])
+    }
+
     @Test("closing drops what waits")
     func discarding() async throws {
         let feed = LinkFeed()

@@ -6,7 +6,8 @@ import OBIS
 /// Frames of the sizes that meters send: framed, checked, decoded, with scaled values.
 extension Workload {
     static let decoding: [Workload] = [
-        decoding("sml", "sml") { Self.smlFile(serial: "12345678") },
+        decoding("sml", "sml") { Hex.bytes(smlFile7.utf8) ?? [] },
+        decoding("sml 14 registers", "sml") { Self.smlFile(serial: "12345678") },
         decoding("mbus", "mbus") { MBusAnswer.records28 },
         push("dlms-push", security: .plain),
         push("dlms-push 30", security: .authenticated),
@@ -111,3 +112,12 @@ private enum MBusAnswer {
         return [0x68, length, length, 0x68] + body + [body.reduce(0, &+), 0x16]
     }()
 }
+
+/// An SML file of 232 bytes with 7 registers, as the meters of `scripts/bench` send them.
+private let smlFile7 = """
+    1b1b1b1b01010101760501000000620062007263010176010105030000000b0a01424e430000989680010163269d0076
+    0502000000620062007263070177010b0a01424e430000989680070100620affff017677070100010800ff0101621e52
+    ff6600050000000177070100020800ff0101621e52ff6600020000000177070100100700ff0101621b52005304000177
+    070100200700ff0101622352ff6309000177070100340700ff0101622352ff6309000177070100480700ff0101622352
+    ff630900010101634996007605030000006200620072630201710163259b00001b1b1b1b1a010906
+    """

@@ -9,7 +9,8 @@ extension Workload {
         },
         encoding("state") { reading, seq in
             ReadingPayload.state(
-                ReadingBody(reading), totals: reading.values, of: nil, node: "home", meter: "main", stream: stream, seq: seq)
+                ReadingBody(reading), totals: reading.values, of: nil, node: "home", meter: "main", stream: stream,
+                seq: seq)
         },
     ]
 

@@ -3,7 +3,6 @@
 import json
 import pathlib
 import signal
-import subprocess
 import sys
 import time
 
@@ -77,7 +76,7 @@ def measure(chosen):
     # Ends as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     children.raise_file_limit()
-    binary = chosen.binary.resolve() if chosen.binary else build()
+    binary = chosen.binary.resolve() if chosen.binary else machine.built(ROOT, "obisd")
     directory = (chosen.directory or ROOT / ".build" / "bench").resolve()
     directory.mkdir(parents=True, exist_ok=True)
     if not binary.is_file():
@@ -96,17 +95,6 @@ def measure(chosen):
         journals.remove()
     head["versions"]["sqlite"] = bench.sqlite
     return finish(bench, chosen, head)
-
-
-def build():
-    say("Building obisd for release: the first time takes 5 to 20 minutes.")
-    command = ["swift", "build", "-c", "release", "--product", "obisd"]
-    try:
-        subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
-        folder = subprocess.run(command + ["--show-bin-path"], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise Failed(f"obisd cannot be built: {error}") from None
-    return pathlib.Path(folder.stdout.strip(), "obisd")
 
 
 def plan(bench, chosen, journals):

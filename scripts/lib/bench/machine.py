@@ -11,7 +11,17 @@ import tempfile
 import time
 
 import broker
+from children import Failed
 from figures import quantile
+
+
+def built(root, product):
+    """Builds a product as it is released, and says where it is."""
+    try:
+        done = subprocess.run([root / "scripts" / "build-release", product], check=True, stdout=subprocess.PIPE, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Failed(f"{product} cannot be built: {error}") from None
+    return pathlib.Path(done.stdout.splitlines()[-1])
 
 
 def describe(root, directory, binary):

@@ -21,7 +21,7 @@ rows:
   idle        wake-ups per second with one meter that sends every 10 s
   fleet       thousands of TCP meters, one reading every 10 s each
   growth      the same things for 1 to 10 000 meters, and for journals of 10 000 to 1 000 000 rows
-  micro       single parts, by a program of its own; only where it is named
+  micro       single parts, by a program of its own
 
 how:
   Meters send SML files of 232 bytes, whose counters rise with every reading: made by this program, in a process of
@@ -46,7 +46,7 @@ def parse(arguments):
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--only", type=_rows, metavar="ROW,…", help="these rows only (default: all but micro)")
+    add("--only", type=_rows, metavar="ROW,…", help="these rows only")
     add("--quick", action="store_true", help="a short form of all: few seconds, small sizes, one repeat")
     add("--repeat", type=_positive, metavar="N", help="how often everything is measured, in turns (3)")
     add("--seconds", type=_positive, metavar="N", help="how long each thing is measured (30)")
@@ -82,7 +82,7 @@ def _complete(options):
         if getattr(options, name) is None:
             setattr(options, name, value)
     if options.only is None:
-        options.only = [row for row in ROWS if row != "micro"]
+        options.only = ROWS
 
 
 def _positive(text):
