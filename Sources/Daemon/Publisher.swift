@@ -16,7 +16,6 @@ final class Publisher: Service {
     private static let hold = Duration.seconds(30)
     /// Entries read from the journal at a time.
     private static let page = 200
-    /// How often what could not be read or told is tried again.
     /// When what failed is looked at again, if nothing else happens before.
     private static let tick = Duration.seconds(3)
     /// A reading that is refused so often, for no reason that lies in rights or room, is given up.
