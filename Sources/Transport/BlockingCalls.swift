@@ -4,7 +4,7 @@ import NIOPosix
 /// talks to an adapter, and reading files. They run on a few threads of their own, shared by all links.
 enum BlockingCalls {
     static let threads: NIOThreadPool = {
-        let pool = NIOThreadPool(numberOfThreads: 2)
+        let pool = NIOThreadPool(numberOfThreads: 3)
         pool.start()
         return pool
     }()
