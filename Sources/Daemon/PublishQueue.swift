@@ -11,6 +11,8 @@ struct PublishQueue {
     private var told: OutletCursor
     /// How many acknowledgements of the main lane that covers.
     private var toldCount: Int64 = 0
+    /// What the journal is being told, and how many acknowledgements of the main lane that covers.
+    private var telling: (cursor: OutletCursor, count: Int64)?
 
     private var main: PublishLane
     private var apart: [String: Apart] = [:]
@@ -153,17 +155,22 @@ struct PublishQueue {
         apart[meter] = nil
     }
 
-    mutating func recorded(_ cursor: OutletCursor) {
-        recorded = cursor
-        tell(cursor)
+    /// The journal is told. Until it has answered, everything counts that it did not know before.
+    mutating func recording(_ cursor: OutletCursor) { telling = (cursor, main.count) }
+
+    mutating func recordingDone() {
+        if let telling { recorded = telling.cursor }
+        concludeTelling()
     }
 
     /// The journal could not be told.
-    mutating func recordingFailed(_ cursor: OutletCursor) { tell(cursor) }
+    mutating func recordingFailed() { concludeTelling() }
 
-    private mutating func tell(_ cursor: OutletCursor) {
+    private mutating func concludeTelling() {
+        guard let (cursor, count) = telling else { return }
+        telling = nil
         told = cursor
-        toldCount = main.count
+        toldCount = count
         untoldApart.removeAll { $0.position <= cursor.apart[$0.meter] ?? cursor.position }
     }
 
@@ -203,6 +210,7 @@ struct PublishQueue {
 
     /// What the journal should know by now.
     var mustRecord: OutletCursor? {
+        guard telling == nil else { return nil }
         let acknowledged = acknowledged
         return untold >= Self.batch || acknowledged.apart.keys != told.apart.keys ? acknowledged : nil
     }

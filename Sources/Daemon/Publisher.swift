@@ -28,6 +28,8 @@ final class Publisher: Service {
         case told(Int64)
         case toldOutcome(JournalEvent, Result<UInt8, PublishError>)
         case tick
+        /// What the journal was to know of the acknowledgements.
+        case recorded(Result<Void, JournalError>)
         /// The drain rate admits the next entry.
         case paced
         /// The broker, or one meter's topic, is tried again.
@@ -120,7 +122,7 @@ final class Publisher: Service {
                 return await finish(&course.queue, events)
             }
             await begin(&course)
-            await record(&course)
+            record(&course, events)
             await tell(&course, events)
             await send(&course, events)
         }
@@ -141,6 +143,7 @@ final class Publisher: Service {
         case .toldOutcome(let event, let result): told(event, result, &course.events)
         case .release(let meter): course.queue?.release(meter)
         case .paced: course.isPacing = false
+        case .recorded(let result): recorded(result, &course.queue)
         case .tick: retry(&course)
         case .stop: break
         }
@@ -387,7 +390,7 @@ final class Publisher: Service {
     // MARK: Recording
 
     /// Acknowledgements reach the journal in batches: a transaction each would cost as much as a reading.
-    private func record(_ course: inout Course) async {
+    private func record(_ course: inout Course, _ events: EventQueue<Event>) {
         guard var queue = course.queue else { return }
         defer { course.queue = queue }
         let newest = course.newest ?? 0
@@ -397,16 +400,17 @@ final class Publisher: Service {
             $0.waiting = max(0, newest - queue.acknowledged.position)
             $0.apart = $0.apart.filter { queue.metersApart.contains($0.key) }
         }
-        if let cursor = queue.mustRecord { await record(cursor, &queue) }
+        guard let cursor = queue.mustRecord else { return }
+        queue.recording(cursor)
+        journal.advance(outlet: Self.outlet, to: cursor) { result in events.put(.recorded(result)) }
     }
 
-    private func record(_ cursor: OutletCursor, _ queue: inout PublishQueue) async {
-        do throws(JournalError) {
-            try await journal.advance(outlet: Self.outlet, to: cursor)
-            queue.recorded(cursor)
-        } catch {
+    private func recorded(_ result: Result<Void, JournalError>, _ queue: inout PublishQueue?) {
+        switch result {
+        case .success: queue?.recordingDone()
+        case .failure(let error):
             // Repeating some readings after a crash is allowed; losing one is not.
-            queue.recordingFailed(cursor)
+            queue?.recordingFailed()
             state.withLock { $0.lastError = error.message }
         }
     }
@@ -424,10 +428,18 @@ final class Publisher: Service {
                 switch event {
                 case .outcome(let position, let meter, .success): queue.accepted(position, of: meter)
                 case .outcome(let position, let meter, .failure): queue.failed(position, of: meter, hold: false)
-                case .connection, .committed, .told, .toldOutcome, .paced, .tick, .release, .drainRate, .stop: break
+                case .connection, .committed, .told, .recorded, .toldOutcome, .paced, .tick, .release, .drainRate,
+                    .stop:
+                    break
                 }
             }
         }
-        if let cursor = queue.unrecorded { await record(cursor, &queue) }
+        // Behind what is being recorded: the journal keeps to the order.
+        guard let cursor = queue.unrecorded else { return }
+        do throws(JournalError) {
+            try await journal.advance(outlet: Self.outlet, to: cursor)
+        } catch {
+            state.withLock { $0.lastError = error.message }
+        }
     }
 }

@@ -40,8 +40,9 @@ extension Journal {
                 return { finish(.success(value)) }
             },
             fail: { error in finish(.failure(error)) })
-        // These must not wait for what gathers: nothing is published meanwhile, or a meter is not asked.
-        if kind == .cursor || kind == .urgent, gathers, !inbox.withLock({ $0.isClosed }) {
+        // What is not synced need not wait for a sync, nor these for what gathers: little is published meanwhile, or a
+        // meter is not asked.
+        if kind == .cursor || kind == .urgent && gathers, !inbox.withLock({ $0.isClosed }) {
             return queue.async { self.commit([write]) }
         }
         switch inbox.withLock({ $0.add(write) }) {

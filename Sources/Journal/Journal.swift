@@ -142,6 +142,15 @@ public final class Journal: Sendable {
         try await write(.cursor) { batch in try batch.advance(outlet, to: cursor) }
     }
 
+    /// The same without waiting.
+    ///
+    /// - Parameter finish: told what that would return or throw, on the journal's queue: it must be short.
+    public func advance(
+        outlet: String, to cursor: OutletCursor, finish: @escaping @Sendable (Result<Void, JournalError>) -> Void
+    ) {
+        submit(.cursor, { batch in try batch.advance(outlet, to: cursor) }, finish)
+    }
+
     /// Keeps a small value of a meter; nil removes it.
     public func set(_ value: [UInt8]?, forKey key: String, meter: String) async throws(JournalError) {
         try await write(.value) { batch in try batch.set(value, forKey: key, meter: meter) }

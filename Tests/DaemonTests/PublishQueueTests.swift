@@ -143,6 +143,7 @@ struct PublishQueueTests {
             if position % 3 == 1 { world.refuse(position) } else { world.accept(position) }
         }
         if let cursor = world.queue.mustRecord { world.record(cursor) }
+        world.answerRecord()
         world.crash()
         world.connect(window: 20)
         world.pump(page: 2)
@@ -204,6 +205,7 @@ struct PublishQueueTests {
             if round == 100 { for position in world.underWay where position % 3 == 0 { world.refuse(position) } }
             if round == 400 { world.release("m0") }
             if let position = world.underWay.randomElement(using: &random) { world.accept(position) }
+            if round % 5 == 0 { world.answerRecord() }
             if let cursor = world.queue.mustRecord { world.record(cursor) }
             most = max(most, world.repeated)
         }
@@ -226,6 +228,8 @@ private struct PublishWorld {
     private var window = 0
     private var isConnected = false
     private var isHeld = false
+    /// The journal was told of acknowledgements, and has not answered.
+    private var isRecording = false
     /// Meters that the broker refused a moment ago.
     private var resting: Set<String> = []
     /// Everything that broke a promise.
@@ -305,9 +309,18 @@ private struct PublishWorld {
         queue.release(meter)
     }
 
+    /// The journal is told, and answers later.
     mutating func record(_ cursor: OutletCursor) {
         if cursor != queue.acknowledged { problems.append("recorded \(cursor), which is not acknowledged") }
-        queue.recorded(cursor)
+        if isRecording { problems.append("recorded \(cursor) while another was recorded") }
+        isRecording = true
+        queue.recording(cursor)
+    }
+
+    mutating func answerRecord(isDone: Bool = true) {
+        guard isRecording else { return }
+        isRecording = false
+        if isDone { queue.recordingDone() } else { queue.recordingFailed() }
     }
 
     /// What would be sent again if the process died now.
@@ -321,7 +334,7 @@ private struct PublishWorld {
     /// The process dies and starts again: only the journal and the broker remember.
     mutating func crash() {
         queue = PublishQueue(cursor: queue.recorded)
-        (underWay, isConnected, isHeld, resting) = ([], false, false, [])
+        (underWay, isConnected, isHeld, resting, isRecording) = ([], false, false, [], false)
         queue.committed(newest: newest)
     }
 
@@ -340,8 +353,8 @@ private struct PublishWorld {
             release()
             if let meter = resting.randomElement(using: &random) { release(meter) }
         case 13:
-            guard let cursor = queue.mustRecord ?? queue.unrecorded else { break }
-            if Bool.random(using: &random) { record(cursor) } else { queue.recordingFailed(cursor) }
+            if isRecording { return answerRecord(isDone: Bool.random(using: &random)) }
+            if let cursor = queue.mustRecord ?? queue.unrecorded { record(cursor) }
         case 14: if Int.random(in: 0..<8, using: &random) == 0 { crash() }
         default: if let position = underWay.randomElement(using: &random) { accept(position) }
         }
@@ -384,6 +397,7 @@ private struct PublishWorld {
             pump(page: 50)
             guard let position = underWay.first else { break }
             accept(position)
+            answerRecord()
             if let cursor = queue.mustRecord { record(cursor) }
         }
     }
