@@ -85,7 +85,7 @@ public struct DaemonService: Sendable {
                 answer: ControlDesk(overseer: overseer, fleet: fleet, traffic: traffic).answer, logger: logger),
             CommandService(
                 client: backbone.client, topics: backbone.topics, gate: commands, fleet: fleet,
-                discovery: backbone.discovery, clock: clock,
+                journal: backbone.journal, discovery: backbone.discovery, clock: clock,
                 log: PacedLog(logger)),
             metrics,
             FleetService(fleet: fleet, manager: manager),

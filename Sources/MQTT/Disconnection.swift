@@ -97,6 +97,19 @@ extension Disconnection {
             .silent, "The broker at \(settings.place) fell silent: it answered neither messages nor pings in time.")
     }
 
+    static func malformed(_ settings: BrokerSettings) -> Disconnection {
+        let (spoken, other) = settings.version == .v5 ? ("5", "3.1.1") : ("3.1.1", "5")
+        return Disconnection(
+            .lost,
+            "The broker at \(settings.place) sent what is not MQTT \(spoken): check that an MQTT broker listens there,"
+                + " or set broker.protocol: \(other).")
+    }
+
+    static func oversized(_ settings: BrokerSettings, limit: Int64) -> Disconnection {
+        Disconnection(
+            .lost, "The broker at \(settings.place) sent more than \(limit >> 20) MiB without a whole message in it.")
+    }
+
     /// A CONNACK with a reason of 128 or more.
     static func refused(_ settings: BrokerSettings, reason: UInt8) -> Disconnection {
         let start = "The broker at \(settings.place) refused the connection: \(ReasonCode.name(reason))"

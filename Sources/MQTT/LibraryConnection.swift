@@ -1,3 +1,4 @@
+import CLinux
 import CMosquitto
 import Glibc
 import OBIS
@@ -8,6 +9,7 @@ struct LibraryError: Error {
     let errno: Int32
 
     static let noConnection = LibraryError(code: MOSQ_ERR_NO_CONN.rawValue, errno: 0)
+    static let malformed = LibraryError(code: MOSQ_ERR_MALFORMED_PACKET.rawValue, errno: 0)
 }
 
 /// One instance of the library for one attempt to connect and, if it succeeds, for that one connection. It is
@@ -213,7 +215,17 @@ struct LibraryError: Error {
         return unsafe recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) == 0
     }
 
-    func read() throws(LibraryError) { try check(unsafe mosquitto_loop_read(handle, 1)) }
+    func read() throws(LibraryError) {
+        var code: Int32 = 0
+        guard unsafe obisd_call_guarded(mosquitto_loop_read, handle, 1, &code) else { throw .malformed }
+        try check(code)
+    }
+
+    /// Counted by the system, since the library does not tell; nil where neither does.
+    var bytesTaken: Int64? {
+        let count = obisd_tcp_bytes_taken(socket)
+        return count < 0 ? nil : count
+    }
 
     func write() throws(LibraryError) { try check(unsafe mosquitto_loop_write(handle, 1)) }
 

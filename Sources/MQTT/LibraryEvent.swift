@@ -21,6 +21,8 @@ final class LibraryRecord {
         self.version = version
     }
 
+    var isEmpty: Bool { events.isEmpty }
+
     func append(_ event: LibraryEvent) {
         events.append(event)
     }

@@ -8,6 +8,9 @@ final class Session {
     /// From sending a message to its acknowledgement, and for data that the other host does not confirm.
     static let silenceLimit = Duration.seconds(30)
     static let farewellLimit = Duration.seconds(1)
+    /// What a broker may send without anything whole in it: the library puts a packet together in memory, however long
+    /// it is said to be (256 MiB at most).
+    static let packetLimit: Int64 = 1 << 20
 
     private enum Stage { case connecting, handshake, open }
 
@@ -26,6 +29,8 @@ final class Session {
     private var properties = BrokerProperties()
     private var subscribing: [Int32: String] = [:]
     private var lastKeepAlive = ContinuousClock().now
+    /// How much had been read when something whole had come for the last time.
+    private var takenWhole: Int64?
     private var end: Disconnection?
 
     /// When the broker accepted the connection.
@@ -110,7 +115,10 @@ final class Session {
 
     private func transfer(_ ready: Int32) {
         do {
-            if ready & (POLLIN | POLLHUP | POLLERR) != 0 { try library.read() }
+            if ready & (POLLIN | POLLHUP | POLLERR) != 0 {
+                try library.read()
+                checkSize()
+            }
             if library.socket >= 0, ready & POLLOUT != 0 { try library.write() }
         } catch {
             fail(error)
@@ -127,6 +135,14 @@ final class Session {
         } else if ready & POLLNVAL != 0 || ready & (POLLHUP | POLLERR) != 0 && ready & POLLIN == 0 {
             if end == nil { end = .lost(settings, why: nil) }
         }
+    }
+
+    /// A broker that sends on and on without a whole packet is left.
+    private func checkSize() {
+        guard library.socket >= 0, library.record.isEmpty, let taken = library.bytesTaken else { return takenWhole = nil }
+        let begun = takenWhole ?? taken
+        takenWhole = begun
+        if taken - begun > Self.packetLimit { end = end ?? .oversized(settings, limit: Self.packetLimit) }
     }
 
     /// Until something is due by the time alone. A turn that comes for another reason sees to what is due as well.
@@ -324,6 +340,8 @@ final class Session {
         let isTLS = library.record.hasTLSError || settings.tls != nil && error.errno == EPROTO
         if isTLS || error.code == MOSQ_ERR_TLS.rawValue {
             end = .tls(settings, log: library.record.errors)
+        } else if error.code == MOSQ_ERR_MALFORMED_PACKET.rawValue || error.code == MOSQ_ERR_PROTOCOL.rawValue {
+            end = .malformed(settings)
         } else if error.code == MOSQ_ERR_KEEPALIVE.rawValue || error.errno == ETIMEDOUT {
             end = .silent(settings)
         } else if stage != .open {

@@ -8,9 +8,11 @@ import Testing
 struct CommandTests {
     private static let now = Timestamp(milliseconds: 1_768_476_896_000)
 
-    private func verdict(_ payload: String, isRetained: Bool = false, _ ledger: inout CommandLedger) -> String {
+    private func verdict(
+        _ payload: String, isRetained: Bool = false, _ ledger: inout CommandLedger, now: Timestamp = Self.now
+    ) -> String {
         let message = MQTTMessage(topic: "obisd/n/m/command", payload: Array(payload.utf8), retain: isRetained)
-        return switch ledger.admit(message, now: Self.now) {
+        return switch ledger.admit(message, now: now) {
         case .admitted(let command): "\(command.verb.rawValue) \(command.id)"
         case .refused(_, let reason): reason
         }
@@ -37,6 +39,44 @@ struct CommandTests {
         #expect(
             verdict(#"{"id":"9","verb":"read"}"#, isRetained: true, &ledger)
                 == "a retained command would be done again and again")
+    }
+
+    @Test("a command that expires is done once at most, whatever comes between, and over a restart")
+    func expiring() {
+        var ledger = CommandLedger()
+        func command(_ id: Int) -> String { #"{"id":"\(id)","verb":"read","expires_at":"2026-01-15T12:00:00Z"}"# }
+        #expect(verdict(command(0), &ledger) == "read 0")
+        for id in 1...5000 { #expect(verdict(#"{"id":"\(id)","verb":"read"}"#, &ledger) == "read \(id)") }
+        #expect(verdict(command(0), &ledger) == "the command was given before")
+        ledger = CommandLedger(stored: ledger.stored)
+        #expect(verdict(command(0), &ledger) == "the command was given before")
+        #expect(verdict(#"{"id":"5000","verb":"read"}"#, &ledger) == "the command was given before")
+        // Later it is refused for being late, and takes no room any more.
+        let later = Timestamp(milliseconds: Self.now.milliseconds + 3_600_000)
+        #expect(verdict(command(0), &ledger, now: later) == "the command has expired")
+    }
+
+    @Test("where as many commands as are remembered have not expired, no other is taken until one has")
+    func full() {
+        var ledger = CommandLedger()
+        for id in 1...CommandLedger.remembered {
+            #expect(
+                verdict(#"{"id":"\(id)","verb":"read","expires_at":"2026-01-15T12:00:00Z"}"#, &ledger) == "read \(id)")
+        }
+        #expect(verdict(#"{"id":"new","verb":"read"}"#, &ledger) == "too many commands have not expired yet")
+        let later = Timestamp(milliseconds: Self.now.milliseconds + 3_600_000)
+        #expect(verdict(#"{"id":"new","verb":"read"}"#, &ledger, now: later) == "read new")
+    }
+
+    @Test("a command that never expires may come again after a day")
+    func day() {
+        var ledger = CommandLedger()
+        let command = #"{"id":"1","verb":"read"}"#
+        #expect(verdict(command, &ledger) == "read 1")
+        for (hours, expected) in [(23, "the command was given before"), (24, "read 1")] {
+            let later = Timestamp(milliseconds: Self.now.milliseconds + Int64(hours) * 3_600_000)
+            #expect(verdict(command, &ledger, now: later) == expected)
+        }
     }
 
     @Test("a command's topic names its meter, and no other topic does")

@@ -137,6 +137,56 @@ struct ConnectingTests {
         await client.stop()
     }
 
+    @Test(
+        "a property that nobody knows ends the connection, not the process",
+        arguments: [
+            // CONNACK itself; then after one: PUBLISH, PUBACK, SUBACK, UNSUBACK, DISCONNECT, AUTH.
+            [0x20, 5, 0, 0, 2, 0x78, 0],
+            accepted + [0x30, 7, 0, 1, 0x61, 2, 0x78, 0, 0x78],
+            accepted + [0x40, 6, 0, 1, 0, 2, 0x78, 0],
+            accepted + [0x90, 6, 0, 1, 2, 0x78, 0, 0],
+            accepted + [0xB0, 6, 0, 1, 2, 0x78, 0, 0],
+            accepted + [0xE0, 4, 0, 2, 0x78, 0],
+            accepted + [0xF0, 4, 0, 2, 0x78, 0],
+        ] as [[UInt8]])
+    func unknownProperty(bytes: [UInt8]) async throws {
+        let listener = try SilentListener(answer: bytes)
+        let client = try startClient(BrokerSettings(host: "127.0.0.1", port: listener.port, clientID: "c"))
+        for _ in 1...3 {
+            let why = try await client.disconnected()
+            #expect(why.sentence.contains("sent what is not MQTT 5"), "\(why.sentence)")
+        }
+        await client.stop()
+    }
+
+    /// CONNACK of MQTT 5: flags, reason, no properties.
+    private static let accepted: [UInt8] = [0x20, 3, 0, 0, 0]
+
+    @Test(
+        "a packet that does not end is left after a mebibyte",
+        arguments: [
+            // PUBLISH with QoS 0, 268 435 455 bytes long; the same in the place of the answer to CONNECT.
+            (accepted, [0x30, 0xFF, 0xFF, 0xFF, 0x7F, 0, 1, 0x61, 0]), ([], [0x20, 0xFF, 0xFF, 0xFF, 0x7F]),
+        ] as [([UInt8], [UInt8])])
+    func endlessPacket(answer: [UInt8], start: [UInt8]) async throws {
+        let listener = try SilentListener(answer: answer + start, thenSends: 64 << 20)
+        let client = try startClient(BrokerSettings(host: "127.0.0.1", port: listener.port, clientID: "c"))
+        let why = try await client.disconnected()
+        #expect(why.sentence.contains("sent more than 1 MiB without a whole message"), "\(why.sentence)")
+        await client.stop()
+    }
+
+    @Test("messages of ten mebibytes in all are taken, and none of them is held against the broker")
+    func manyMessages() async throws {
+        // PUBLISH, topic "a", no properties, 65 531 bytes: as long as what is taken.
+        let message = [0x30, 0xFF, 0xFF, 0x03, 0, 1, 0x61, 0] + [UInt8](repeating: 0x78, count: 65_531)
+        let listener = try SilentListener(answer: Self.accepted + Array(repeating: message, count: 160).flatMap { $0 })
+        let client = try startClient(BrokerSettings(host: "127.0.0.1", port: listener.port, clientID: "c"))
+        for _ in 1...160 { #expect(try await client.message().payload.count == 65_531) }
+        #expect(client.isConnected)
+        await client.stop()
+    }
+
     @Test("a broker that stops says goodbye, and the client returns to it")
     func brokerStops() async throws {
         let broker = try await MosquittoBroker()

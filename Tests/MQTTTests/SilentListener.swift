@@ -9,8 +9,10 @@ final class SilentListener: Sendable {
     private let accepts: AsyncStream<Void>
     private let sink: AsyncStream<Void>.Continuation
 
-    /// - Parameter answer: sent once after the first bytes have come.
-    init(closes: Bool = false, answer: [UInt8] = []) throws {
+    /// - Parameters:
+    ///   - answer: sent once after the first bytes have come.
+    ///   - more: so many bytes behind it, until the other side has enough.
+    init(closes: Bool = false, answer: [UInt8] = [], thenSends more: Int = 0) throws {
         (accepts, sink) = AsyncStream.makeStream()
         port = try FreePort.tcp()
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -23,13 +25,29 @@ final class SilentListener: Sendable {
                 if !answer.isEmpty {
                     var bytes = [UInt8](repeating: 0, count: 1024)
                     _ = recv(socket, &bytes, bytes.count, 0)
-                    _ = send(socket, answer, answer.count, Int32(MSG_NOSIGNAL))
+                    Self.send(answer, to: socket)
+                    let piece = [UInt8](repeating: 0, count: 1 << 16)
+                    for _ in 0..<more >> 16 { guard Self.send(piece, to: socket) else { break } }
                 }
                 if closes { close(socket) } else { sockets.append(socket) }
                 sink.yield()
             }
             for socket in sockets + [listener] { close(socket) }
         }
+    }
+
+    /// - Returns: false where nobody listens any more.
+    @discardableResult
+    private static func send(_ bytes: [UInt8], to socket: Int32) -> Bool {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.send(socket, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { return false }
+            sent += count
+        }
+        return true
     }
 
     deinit { shutdown(listener, Int32(SHUT_RDWR)) }

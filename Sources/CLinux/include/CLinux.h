@@ -1,8 +1,10 @@
 #ifndef OBISD_CLINUX_H
 #define OBISD_CLINUX_H
 
+#include "AssertionGuard.h"
 #include "ClockState.h"
 #include "EventFD.h"
 #include "PseudoTerminal.h"
+#include "TCPTraffic.h"
 
 #endif

@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Journal
 import LogMessages
 import Logging
 import MQTT
@@ -14,6 +15,8 @@ struct CommandService: Service {
     let topics: Topics
     let gate: CommandGate
     let fleet: Fleet
+    /// Keeps which commands are known.
+    let journal: Journal
     /// Hears what is no command.
     let discovery: DiscoveryDesk?
     let clock: any HostClock
@@ -21,14 +24,20 @@ struct CommandService: Service {
 
     /// More than any command has.
     static let limit = 4096
+    private static let key = "commands"
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            var desk = CommandLedger()
+            let stored = (try? await journal.value(forKey: Self.key, meter: "")).flatMap { $0 }
+            var ledger = CommandLedger(stored: stored ?? [])
             for await message in client.messages {
                 if discovery?.hear(message) == true { continue }
                 guard gate.isOpen, let meter = topics.meter(ofCommand: message.topic) else { continue }
-                let command = desk.admit(message, now: clock.now)
+                let command = ledger.admit(message, now: clock.now)
+                if case .admitted = command {
+                    // Before it is done. Where the journal cannot be written, it is done all the same.
+                    try? await journal.setAtOnce(ledger.stored, forKey: Self.key, meter: "")
+                }
                 answer(command, of: meter, await result(of: command, meter))
             }
         }
@@ -129,8 +138,31 @@ struct CommandLedger {
         }
     }
 
-    private static let remembered = 256
-    private var known: [String] = []
+    /// A command that was done.
+    private struct Known: Codable {
+        var id: String
+        /// When the same one is refused for being late anyway, or may come again, in milliseconds since 1970.
+        var until: Int64
+        /// It has an end of its own.
+        var expires: Bool
+    }
+
+    static let remembered = 2000
+    /// Of a command that never expires.
+    private static let day: Int64 = 86_400_000
+
+    /// In the order of their arrival.
+    private var known: [Known] = []
+
+    init() {}
+
+    /// - Parameter bytes: from `stored`; what is no such thing is nothing.
+    init(stored bytes: [UInt8]) {
+        known = (try? JSONDecoder().decode([Known].self, from: Data(bytes))) ?? []
+    }
+
+    /// To be kept over a restart.
+    var stored: [UInt8] { (try? JSONEncoder().encode(known)).map { [UInt8]($0) } ?? [] }
 
     mutating func admit(_ message: MQTTMessage, now: Timestamp) -> Verdict {
         guard message.payload.count <= CommandService.limit else {
@@ -141,14 +173,28 @@ struct CommandLedger {
             return .refused(id: nil, "the command is no object with `id` and `verb` (read, ignore, resolve)")
         }
         if message.retain { return .refused(id: command.id, "a retained command would be done again and again") }
-        if let end = command.expiresAt {
-            guard let end = Self.instant(end) else { return .refused(id: command.id, "`expires_at` is no time") }
+        var end: Timestamp?
+        if let text = command.expiresAt {
+            end = Self.instant(text)
+            guard let end else { return .refused(id: command.id, "`expires_at` is no time") }
             guard end > now else { return .refused(id: command.id, "the command has expired") }
         }
-        guard !known.contains(command.id) else { return .refused(id: command.id, "the command was given before") }
-        known.append(command.id)
-        if known.count > Self.remembered { known.removeFirst() }
+        known.removeAll { $0.until <= now.milliseconds }
+        guard !known.contains(where: { $0.id == command.id }) else {
+            return .refused(id: command.id, "the command was given before")
+        }
+        guard makeRoom() else { return .refused(id: command.id, "too many commands have not expired yet") }
+        let until = end?.milliseconds ?? now.milliseconds.addingReportingOverflow(Self.day).partialValue
+        known.append(Known(id: command.id, until: until, expires: end != nil))
         return .admitted(command)
+    }
+
+    /// A command that expires is never forgotten before.
+    private mutating func makeRoom() -> Bool {
+        guard known.count >= Self.remembered else { return true }
+        guard let oldest = known.firstIndex(where: { !$0.expires }) else { return false }
+        known.remove(at: oldest)
+        return true
     }
 
     /// RFC 3339 with any offset.
