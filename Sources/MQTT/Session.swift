@@ -139,7 +139,10 @@ final class Session {
 
     /// A broker that sends on and on without a whole packet is left.
     private func checkSize() {
-        guard library.socket >= 0, library.record.isEmpty, let taken = library.bytesTaken else { return takenWhole = nil }
+        guard library.socket >= 0, library.record.isEmpty, let taken = library.bytesTaken else {
+            takenWhole = nil
+            return
+        }
         let begun = takenWhole ?? taken
         takenWhole = begun
         if taken - begun > Self.packetLimit { end = end ?? .oversized(settings, limit: Self.packetLimit) }
