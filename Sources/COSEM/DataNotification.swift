@@ -53,7 +53,7 @@ struct DataNotification {
         let offset = reader.offset
         switch try reader.uint8() {
         case 0: return nil
-        case UInt8(DateTime.length): return DateTime.parse(try reader.take(DateTime.length))
+        case UInt8(truncatingIfNeeded: DateTime.length): return DateTime.parse(try reader.take(DateTime.length))
         case let length: throw WireError(.malformed, "a date-time of \(length) bytes", offset: offset)
         }
     }

@@ -33,7 +33,9 @@ public struct HDLCFrame: Sendable, Hashable {
         let header = destination.count + source.count + 1
         let length = 2 + header + (information.isEmpty ? 0 : 2 + information.count) + 2
         guard length <= Limits.hdlcFrame else { return nil }
-        var bytes: [UInt8] = [0xA0 | (isSegmented ? 0x08 : 0) | UInt8(length >> 8), UInt8(length & 0xFF)]
+        var bytes: [UInt8] = [
+            0xA0 | (isSegmented ? 0x08 : 0) | UInt8(truncatingIfNeeded: length >> 8), UInt8(truncatingIfNeeded: length),
+        ]
         bytes += destination + source + [control]
         if !information.isEmpty {
             bytes += Self.check(bytes)
@@ -45,7 +47,7 @@ public struct HDLCFrame: Sendable, Hashable {
 
     private static func check(_ bytes: [UInt8]) -> [UInt8] {
         let value = Checksum.x25(bytes.rawSpan)
-        return [UInt8(value & 0xFF), UInt8(value >> 8)]
+        return [UInt8(truncatingIfNeeded: value), UInt8(truncatingIfNeeded: value >> 8)]
     }
 }
 

@@ -9,8 +9,8 @@ extension [UInt8] {
     /// The bytes behind their length: one byte below 128, else `8n` and n bytes (IEC 61334-6; the same in BER).
     var withLength: [UInt8] {
         switch count {
-        case ..<0x80: [UInt8(count)] + self
-        case ..<0x100: [0x81, UInt8(count)] + self
+        case ..<0x80: [UInt8(truncatingIfNeeded: count)] + self
+        case ..<0x100: [0x81, UInt8(truncatingIfNeeded: count)] + self
         default: [0x82] + UInt16(truncatingIfNeeded: count).octets + self
         }
     }

@@ -31,7 +31,7 @@ struct P1Check {
     /// The check of a kind, high byte first.
     func value(as kind: P1Checksum) -> [UInt8] {
         let value = kind == .x25 ? x25 : arc
-        return [UInt8(value >> 8), UInt8(value & 0xFF)]
+        return [UInt8(truncatingIfNeeded: value >> 8), UInt8(truncatingIfNeeded: value)]
     }
 
     /// - Parameter offset: of the digits.

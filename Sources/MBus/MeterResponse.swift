@@ -172,7 +172,7 @@ private struct Configuration {
     let accessNumber: UInt8
 
     init(_ word: UInt16, _ sender: SecondaryAddress?, _ accessNumber: UInt8) {
-        mode = UInt8(word >> 8 & 0x1F)
+        mode = UInt8(truncatingIfNeeded: word >> 8 & 0x1F)
         encryptedBlocks = Int(word >> 4 & 0xF)
         self.sender = sender
         self.accessNumber = accessNumber

@@ -39,7 +39,9 @@ public struct SecondaryAddress: Hashable, Sendable {
     /// As they stand in a selection and in a header.
     var bytes: [UInt8] {
         let id = (0..<4).map { UInt8(truncatingIfNeeded: identification >> UInt32(8 * $0)) }
-        return id + [UInt8(truncatingIfNeeded: manufacturer), UInt8(manufacturer >> 8), version, medium]
+        return id + [
+            UInt8(truncatingIfNeeded: manufacturer), UInt8(truncatingIfNeeded: manufacturer >> 8), version, medium,
+        ]
     }
 
     /// Whether a selection of this address, wildcards and all, reaches a slave.

@@ -198,7 +198,7 @@ extension ValueInformation {
             self.direction = self.direction ?? direction
         case .scaled(let power): self.power += power
         case .added(let power):
-            addend = FixedDecimal(1, exponent: Int8(power)).adding(addend ?? .zero) ?? addend
+            addend = FixedDecimal(1, exponent: Int8(clamping: power)).adding(addend ?? .zero) ?? addend
         case .counted(let name): become(name, unit: nil, kind: .number)
         case .lasting(let name, let unit): become(name, unit: unit, kind: .number)
         case .timed(let name): become(name, unit: nil, kind: .time)

@@ -49,7 +49,7 @@ private enum CRC: Sendable {
 
     func value(_ bytes: [UInt8]) -> [UInt8] {
         let crc = self == .x25 ? Checksum.x25(bytes.rawSpan) : Checksum.kermit(bytes.rawSpan)
-        return [UInt8(crc & 0xFF), UInt8(crc >> 8)]
+        return [UInt8(truncatingIfNeeded: crc), UInt8(truncatingIfNeeded: crc >> 8)]
     }
 
     static func of(_ content: [UInt8], check: [UInt8]) -> CRC? {
@@ -149,7 +149,7 @@ extension FrameSurvey {
         if width == 1, value[0] != 0, let spare, spare.count >= 2 {
             let last = spare[(spare.count - 2)..<spare.count]
             for candidate in UInt16.min...UInt16.max {
-                last.write([UInt8(candidate >> 8), UInt8(candidate & 0xFF)], to: &bytes)
+                last.write([UInt8(truncatingIfNeeded: candidate >> 8), UInt8(truncatingIfNeeded: candidate)], to: &bytes)
                 value = kind.value(content.bytes(in: bytes))
                 if value[0] == 0 { break }
             }

@@ -84,7 +84,7 @@ public struct AddressRange: Hashable, Sendable {
     /// The bits of one byte that belong to the prefix.
     private static func mask(_ prefix: Int, byte index: Int) -> UInt8 {
         let bits = min(8, max(0, prefix - 8 * index))
-        return bits == 0 ? 0 : ~0 << UInt8(8 - bits)
+        return bits == 0 ? 0 : ~0 << (8 - bits)
     }
 }
 

@@ -87,7 +87,7 @@ public struct FrameSurvey: Sendable {
         public static func x25(over content: Range<Int>, at place: Int) -> Check {
             Check(over: BytePlaces(content), at: BytePlaces(place..<(place + 2))) {
                 let crc = Checksum.x25($0.rawSpan)
-                return [UInt8(crc & 0xFF), UInt8(crc >> 8)]
+                return [UInt8(truncatingIfNeeded: crc), UInt8(truncatingIfNeeded: crc >> 8)]
             }
         }
 

@@ -2,12 +2,14 @@
 # shellcheck shell=bash
 
 # A Swift trap is a crash that a meter or a neighbour on its line could cause. Strings and comments are taken away
-# first; a construct that is needed carries the word SAFETY and the reason on its line.
+# first; a construct that is needed has the word SAFETY and the reason in the line above, or on its own.
 audit_constructs() {
     local found
     found=$(
         find Sources/ -name '*.swift' -print0 | sort -z | xargs -0 awk '
-            /SAFETY/ { next }
+            FNR == 1 { excused = 0 }
+            /SAFETY/ { excused = FNR; next }
+            excused == FNR - 1 && FNR > 1 { next }
             {
                 code = $0
                 gsub(/"([^"\\]|\\.)*"/, "\"\"", code)
@@ -19,13 +21,23 @@ audit_constructs() {
             code ~ /(^|[^A-Za-z])precondition\(/ && FILENAME != "Sources/Wire/Checksums.swift" { report("precondition") }
             code ~ /@unchecked +Sendable|nonisolated\(unsafe\)/ { report("unchecked concurrency") }
             code ~ /(^|[^A-Za-z])unowned[ (]/ { report("unowned reference") }
+            # Where bytes of others are read, a number is made narrower by saying how.
+            FILENAME ~ /^Sources\/(Wire|IEC62056|COSEM|MBus|SML)\// {
+                narrowed = code
+                while (match(narrowed, /(^|[^A-Za-z.])U?Int8\(/)) {
+                    narrowed = substr(narrowed, RSTART + RLENGTH)
+                    if (narrowed !~ /^(exactly|clamping|truncatingIfNeeded|bitPattern|ascii|_)[ :]/ && narrowed !~ /^(0x)?[0-9]/ &&
+                        narrowed !~ /^""/) report("a narrowing that traps")
+                }
+            }
+            code ~ /-Ounchecked|unsafelyUnwrapped|assumingMemoryBound|unsafeBitCast/ { report("unchecked") }
             function report(what) { printf "%s:%d: %s: %s\n", FILENAME, FNR, what, $0 }
         '
     ) || fail "the sources could not be searched"
     # The one precondition stands behind the bounds of RawSpan's subscript, where the compiler wants an unsafe load.
     [[ -z $found ]] && return
     say "$found"
-    fail "these need another form, or SAFETY and a reason on their line"
+    fail "these need another form, or SAFETY and a reason in the line above"
 }
 
 # The layers, from the bottom. A module imports only modules of lower layers.
@@ -73,6 +85,13 @@ audit_dependencies() {
     ((${#wrong[@]})) || return 0
     printf '%s\n' "${wrong[@]}"
     fail "dependencies point downwards only"
+}
+
+# Every direct dependency has its line, with the reason, and every line its dependency.
+audit_libraries() {
+    diff <(sed -nE 's|.*\.package\(url: "https://[^"]*/([^/"]+)".*|\1|p' Package.swift | sort) \
+        <(sed -nE 's/^\| \[([^]]+)\]\(https.*/\1/p' docs/dependencies.md | sort) ||
+        fail "docs/dependencies.md names what Package.swift needs, and nothing else"
 }
 
 imports_of() {

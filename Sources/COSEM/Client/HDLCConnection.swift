@@ -356,7 +356,8 @@ struct HDLCSizes: Sendable, Hashable {
         let content: [UInt8] =
             [0x05, 1, 128, 0x06, 2] + information.octets + [0x07, 4] + UInt32(1).octets + [0x08, 4]
             + UInt32(window).octets
-        return information == 128 && window == 1 ? [] : [0x81, 0x80, UInt8(content.count)] + content
+        return information == 128 && window == 1
+            ? [] : [0x81, 0x80, UInt8(truncatingIfNeeded: content.count)] + content
     }
 }
 
