@@ -56,7 +56,8 @@ public struct DLMSCarrier: CarrierFrames {
         let frames = starts.enumerated().compactMap { index, start in
             let isLast = index == starts.count - 1
             return LongFrame(
-                control: 0x53, address: 0xFF, controlInformation: UInt8(truncatingIfNeeded: index) | (isLast ? lastPiece : 0),
+                control: 0x53, address: 0xFF,
+                controlInformation: UInt8(truncatingIfNeeded: index) | (isLast ? lastPiece : 0),
                 data: [source, destination] + message[start..<min(message.count, start + pieceLength)]
             ).encoded()
         }

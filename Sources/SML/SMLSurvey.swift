@@ -149,7 +149,8 @@ extension FrameSurvey {
         if width == 1, value[0] != 0, let spare, spare.count >= 2 {
             let last = spare[(spare.count - 2)..<spare.count]
             for candidate in UInt16.min...UInt16.max {
-                last.write([UInt8(truncatingIfNeeded: candidate >> 8), UInt8(truncatingIfNeeded: candidate)], to: &bytes)
+                last.write(
+                    [UInt8(truncatingIfNeeded: candidate >> 8), UInt8(truncatingIfNeeded: candidate)], to: &bytes)
                 value = kind.value(content.bytes(in: bytes))
                 if value[0] == 0 { break }
             }
