@@ -34,7 +34,7 @@ struct Run: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try options.load(.all)
-        LibraryThreads.limit()
+        ProcessBounds.set()
         let logger = Logger.daemon(level: logLevel, journal: journalSocket)
         do {
             try await DaemonService(

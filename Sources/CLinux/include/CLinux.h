@@ -4,6 +4,7 @@
 #include "AssertionGuard.h"
 #include "ClockState.h"
 #include "EventFD.h"
+#include "HeapArenas.h"
 #include "PseudoTerminal.h"
 #include "TCPTraffic.h"
 
