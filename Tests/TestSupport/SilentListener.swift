@@ -1,10 +1,9 @@
 import Foundation
 import Synchronization
-import TestSupport
 
 /// No broker: accepts connections and says nothing, closes them at once, or answers with fixed bytes.
-final class SilentListener: Sendable {
-    let port: Int
+public final class SilentListener: Sendable {
+    public let port: Int
     private let listener: Int32
     private let accepts: AsyncStream<Void>
     private let sink: AsyncStream<Void>.Continuation
@@ -12,7 +11,7 @@ final class SilentListener: Sendable {
     /// - Parameters:
     ///   - answer: sent once after the first bytes have come.
     ///   - more: so many bytes behind it, until the other side has enough.
-    init(closes: Bool = false, answer: [UInt8] = [], thenSends more: Int = 0) throws {
+    public init(closes: Bool = false, answer: [UInt8] = [], thenSends more: Int = 0) throws {
         (accepts, sink) = AsyncStream.makeStream()
         port = try FreePort.tcp()
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -53,7 +52,7 @@ final class SilentListener: Sendable {
     deinit { shutdown(listener, Int32(SHUT_RDWR)) }
 
     /// Returns when the next connection has been accepted.
-    func accepted() async {
+    public func accepted() async {
         for await _ in accepts { return }
     }
 }
