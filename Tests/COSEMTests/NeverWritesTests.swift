@@ -118,7 +118,7 @@ struct NeverWritesTests {
     func anyAnswer() throws {
         var random = SeededGenerator(seed: 13757)
         var kinds: [String: Int] = [:]
-        for _ in 0..<300 {
+        for _ in 0..<60 {
             let settings = Self.settings(&random)
             var (client, meter) = (DLMSClient(settings: settings), Self.meter(settings))
             var events: [SessionEvent] = [.opened, .poll]
@@ -142,7 +142,7 @@ struct NeverWritesTests {
         }
         // All of it has been seen.
         for kind in ["association", "release", "get", "proof", "ciphered get", "ciphered proof"] {
-            #expect(kinds[kind, default: 0] >= 20, "\(kind): \(kinds)")
+            #expect(kinds[kind, default: 0] >= 5, "\(kind): \(kinds)")
         }
     }
 

@@ -7,7 +7,7 @@ import Testing
 /// and goes on with a sane broker at the same address.
 @Suite("Fault matrix: what a broker says", .timeLimit(.minutes(5)))
 struct FaultWordsTests {
-    private static let matrix = FaultMatrix("words of a broker", cells: 9, atOnce: 5)
+    private static let matrix = FaultMatrix("words of a broker", cells: 9, atOnce: 9)
     /// What a hostile broker may cost, in KiB: one packet at its limit, and what allocators keep.
     private static let growth = 16 << 10
     /// All that the daemon has, in KiB.
