@@ -118,8 +118,10 @@ final class LiveTopics: Sendable {
             let isAlone = refused.withLock { !discovery.contains(topic) || $0.isDisjoint(with: discovery) }
             guard refused.withLock({ $0.insert(topic).inserted }), isAlone else { return }
             if discovery.contains(topic) { return sayUndiscovered(topic, error) }
+            // What does not lie in the topic is said once for all.
             log.say(
-                topic, .error, .brokerRefused, "\(error) It is tried again.", metadata: ["topic": "\(topic)"])
+                error.isOfTopic ? topic : "\(error)", .error, .brokerRefused, "\(error) It is tried again.",
+                metadata: ["topic": "\(topic)"])
         }
     }
 
@@ -128,8 +130,8 @@ final class LiveTopics: Sendable {
         log.say(
             "discovery", .error, .brokerRefused,
             """
-            \(error) Home Assistant does not learn of the meters; everything else goes on. Allow the topic in the broker's \
-            access list, or set `home_assistant: {discovery: off}`.
+            \(error) Home Assistant does not learn of the meters; everything else goes on. It is tried again; without Home \
+            Assistant, set `home_assistant: {discovery: off}`.
             """, metadata: ["topic": "\(topic)"])
     }
 }

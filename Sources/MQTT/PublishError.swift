@@ -15,6 +15,15 @@ public enum PublishError: Error, Sendable, Hashable {
 }
 
 extension PublishError: CustomStringConvertible {
+    /// Another topic may be taken.
+    public var isOfTopic: Bool {
+        switch self {
+        case .refused(let reason): reason == ReasonCode.notAuthorized || reason == ReasonCode.topicNameInvalid
+        case .tooLarge, .invalid: true
+        default: false
+        }
+    }
+
     public var description: String {
         switch self {
         case .refused(let reason):

@@ -31,6 +31,15 @@ struct CommandTests {
             (#"{"id":"6","verb":"read","expires_at":"2026-01-15T12:34:55+01:00"}"#, "the command has expired"),
             (#"{"id":"7","verb":"read","expires_at":"soon"}"#, "`expires_at` is no time"),
             (#"{"id":"8","verb":"set"}"#, "the command is no object with `id` and `verb` (read, ignore, resolve)"),
+            (#"{"id":"","verb":"read"}"#, "the command is no object with `id` and `verb` (read, ignore, resolve)"),
+            (
+                #"{"id":"8","verb":"read","verb":"write"}"#,
+                "the command is no object with `id` and `verb` (read, ignore, resolve)"
+            ),
+            (
+                #"{"id":"8","verb":"read","expires_at":"2099-01-01T00:00:00Z","expires_at":"2020-01-01T00:00:00Z"}"#,
+                "the command is no object with `id` and `verb` (read, ignore, resolve)"
+            ),
             ("PRESS", "the command is no object with `id` and `verb` (read, ignore, resolve)"),
             (String(repeating: "x", count: 5000), "the command is too large"),
         ] {

@@ -124,10 +124,12 @@ struct FaultCommandsTests {
         #"{"id":"t","verb":"read","expires_at":{"never":true}}"#, #"{"id":"t","verb":{"read":true}}"#,
         #"{"id":1e999,"verb":"read"}"#, #"{"id":"\#(String(repeating: "i", count: 65))","verb":"read"}"#,
     ]
-    /// The verb that counts cannot be told; neither is `read` alone.
+    /// What counts cannot be told.
     private static let doubled = [
         #"{"id":"d","verb":"write","verb":"write"}"#, #"{"id":"d","id":1,"id":2,"verb":"write","verb":"stop"}"#,
         #"{"id":"d","verb":"read","expires_at":"2020-01-01T00:00:00Z","expires_at":"2019-01-01T00:00:00Z"}"#,
+        #"{"id":"d","verb":"read","verb":"write"}"#, #"{"id":"","verb":"read"}"#,
+        #"{"id":"d","verb":"read","expires_at":"2099-01-01T00:00:00Z","expires_at":"2020-01-01T00:00:00Z"}"#,
     ]
 
     private static func malformed(_ number: Int) -> String {

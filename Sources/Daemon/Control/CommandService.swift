@@ -118,9 +118,15 @@ struct Command: Decodable, Sendable, Hashable {
     /// RFC 3339: the end of an ignoring.
     var until: String?
 
-    enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey, CaseIterable {
         case id, verb, anomaly, reason, until
         case expiresAt = "expires_at"
+    }
+
+    /// Whether each key stands there once: of two, readers of JSON take the first or the last.
+    static func isUnambiguous(_ payload: [UInt8]) -> Bool {
+        guard let members = JSONScalars(payload)?.members else { return false }
+        return CodingKeys.allCases.allSatisfy { key in members.count { $0.path == [key.rawValue] } <= 1 }
     }
 }
 
@@ -168,7 +174,9 @@ struct CommandLedger {
         guard message.payload.count <= CommandService.limit else {
             return .refused(id: nil, "the command is too large")
         }
-        guard let command = try? JSONDecoder().decode(Command.self, from: Data(message.payload)), command.id.count <= 64
+        guard Command.isUnambiguous(message.payload),
+            let command = try? JSONDecoder().decode(Command.self, from: Data(message.payload)),
+            (1...64).contains(command.id.count)
         else {
             return .refused(id: nil, "the command is no object with `id` and `verb` (read, ignore, resolve)")
         }
