@@ -1,0 +1,36 @@
+import Foundation
+import TestSupport
+
+/// What the kernel says of a process that runs.
+struct ProcessFigures {
+    let pid: pid_t
+
+    /// Pages that are its own, in KiB.
+    var anonymousKilobytes: Int { get throws { try number("RssAnon") } }
+
+    var threads: Int { get throws { try number("Threads") } }
+
+    var descriptors: Int { get throws { try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count } }
+
+    /// Time on a processor, of all its threads.
+    var processorSeconds: Double {
+        get throws {
+            let line = try String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)
+            // The name of the program may have spaces, and ends with the last bracket.
+            let fields = line[(line.lastIndex(of: ")") ?? line.startIndex)...].split(separator: " ")
+            guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
+                throw NotInTime(description: "no times in \(line)")
+            }
+            return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+        }
+    }
+
+    private func number(_ name: String) throws -> Int {
+        let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
+        let line = status.split(separator: "\n").first { $0.hasPrefix("\(name):") }
+        guard let value = line.flatMap({ Int($0.filter(\.isNumber)) }) else {
+            throw NotInTime(description: "no \(name) of process \(pid)")
+        }
+        return value
+    }
+}
