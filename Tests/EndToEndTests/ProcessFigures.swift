@@ -8,7 +8,18 @@ struct ProcessFigures {
     /// Pages that are its own, in KiB.
     var anonymousKilobytes: Int { get throws { try number("RssAnon") } }
 
+    /// What it may write to of its own, used or not: heap, stacks and the like, in KiB.
+    var dataKilobytes: Int { get throws { try number("VmData") } }
+
     var threads: Int { get throws { try number("Threads") } }
+
+    /// Who traces it; nil where nobody does.
+    var tracer: pid_t? {
+        get throws {
+            let pid = try number("TracerPid")
+            return pid == 0 ? nil : pid_t(pid)
+        }
+    }
 
     var descriptors: Int { get throws { try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd").count } }
 
