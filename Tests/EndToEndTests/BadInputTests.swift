@@ -228,46 +228,6 @@ struct BadInputTests {
         }
     }
 
-    @Test(
-        "a wrong password is said in a sentence, not too often, and readings wait until it is right")
-    func wrongPassword() async throws {
-        try await withFolder { folder in
-            func passwords(_ password: String) throws -> String {
-                let file = folder.appendingPathComponent("passwords-\(UUID().uuidString)").path
-                #expect(
-                    try ChildProcess.run("mosquitto_passwd", ["-c", "-b", file, "obisd", password]) == 0)
-                return try String(contentsOfFile: file, encoding: .utf8)
-            }
-            let broker = try await MosquittoBroker(
-                ["password_file FOLDER/passwords"], files: ["passwords": try passwords("another")],
-                allowsAnonymous: false)
-            let meters = try MetersProcess(folder: folder, ["dlms-push,tcp=0,interval=200ms"])
-            let port = try #require(try await meters.ports(of: 1).first)
-            let daemon = try DaemonProcess(
-                folder: folder, brokerPort: broker.port,
-                meters: [
-                    #"id: main, protocol: dlms-push, transport: {tcp: "127.0.0.1:\#(port)"}, profile: lg-e450"#
-                ],
-                broker: "username: obisd, password_file: secret")
-            try daemon.write("correct-horse\n", to: "secret")
-            try daemon.start()
-            try await daemon.waitForLog("password")
-            try await daemon.waitForLog("The first message arrived")
-            // A few attempts, none of which says the password.
-            try await Task.sleep(for: .seconds(5))
-            let lines = try daemon.logLines("password")
-            #expect((1...3).contains(lines.count), "\(lines)")
-            #expect(lines.allSatisfy { $0.contains("WARNING") })
-            #expect(try daemon.logLines("correct-horse").isEmpty)
-            try broker.write(try passwords("correct-horse"), to: "passwords")
-            broker.reload()
-            try await daemon.waitForLog("Connected to the broker")
-            #expect(try await daemon.terminate() == 0)
-            meters.end()
-            #expect(try await daemon.journaled().count >= 5)
-        }
-    }
-
     // MARK: Support
 
     private func stanza(_ id: String, _ path: String) -> String {

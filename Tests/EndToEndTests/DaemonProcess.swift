@@ -11,22 +11,25 @@ final class DaemonProcess {
     private var process: ChildProcess?
 
     /// - Parameter meters, buses: the stanzas, as YAML flow mappings.
-    init(folder: URL, brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "") throws {
+    init(
+        folder: URL, host: String = "127.0.0.1", brokerPort: Int, meters: [String], buses: [String] = [],
+        broker: String = ""
+    ) throws {
         self.folder = folder
         log = LineFile(folder.appendingPathComponent("log").path)
-        try configure(brokerPort: brokerPort, meters: meters, buses: buses, broker: broker)
+        try configure(host: host, brokerPort: brokerPort, meters: meters, buses: buses, broker: broker)
     }
 
     /// Writes the configuration; a daemon that runs has to be told of it.
     ///
     /// - Parameter more: other keys, on lines of their own.
     func configure(
-        brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "", homeAssistant: String = "{}",
-        more: String = ""
+        host: String = "127.0.0.1", brokerPort: Int, meters: [String], buses: [String] = [], broker: String = "",
+        homeAssistant: String = "{}", more: String = ""
     ) throws {
         let text = """
             node: e2e
-            broker: {host: 127.0.0.1, port: \(brokerPort)\(broker.isEmpty ? "" : ", \(broker)")}
+            broker: {host: \(host), port: \(brokerPort)\(broker.isEmpty ? "" : ", \(broker)")}
             home_assistant: \(homeAssistant)
             journal: {path: journal.db}
             \(more)
@@ -123,11 +126,14 @@ final class MetersProcess {
     private let process: ChildProcess
     private let output: LineFile
 
-    /// - Parameter meters: as on the command line.
-    init(folder: URL, _ meters: [String]) throws {
+    /// - Parameters:
+    ///   - meters: as on the command line.
+    ///   - wrapper: a program that runs it in its place, with its first arguments.
+    init(folder: URL, _ meters: [String], wrapper: [String] = []) throws {
         output = LineFile(folder.appendingPathComponent("meters-\(UUID().uuidString)").path)
         process = try ChildProcess(
-            Program.path, ["simulate", "--seed", "7"] + meters.flatMap { ["--meter", $0] },
+            "/usr/bin/env",
+            wrapper + [Program.path, "simulate", "--seed", "7"] + meters.flatMap { ["--meter", $0] },
             output: output.path)
     }
 

@@ -48,44 +48,6 @@ struct RefusedTests {
         }
     }
 
-    @Test("two daemons with one client id: the log says so, and each loses nothing")
-    func oneNameForTwo() async throws {
-        try await withFolder { folder in
-            let broker = try await MosquittoBroker()
-            let meters = try MetersProcess(
-                folder: folder, ["dlms-push,tcp=0,interval=200ms", "dlms-push,tcp=0,interval=200ms,serial=2"])
-            let ports = try await meters.ports(of: 2)
-            let subscriber = try Subscriber(port: broker.port, folder: folder)
-            func stanza(_ id: String, _ port: Int) -> [String] {
-                [#"id: \#(id), protocol: dlms-push, transport: {tcp: "127.0.0.1:\#(port)"}, profile: lg-e450"#]
-            }
-            func daemon(_ id: String, _ port: Int) throws -> DaemonProcess {
-                let place = folder.appendingPathComponent(id)
-                try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
-                return try DaemonProcess(
-                    folder: place, brokerPort: broker.port, meters: stanza(id, port), broker: "client_id: twin")
-            }
-            let (first, second) = (try daemon("first", ports[0]), try daemon("second", ports[1]))
-            try first.start()
-            try await subscriber.wait(for: "readings of the first") { $0.newest("first") >= 3 }
-            try second.start()
-            try await first.waitForLog("another client may use the name \"twin\"")
-            try await subscriber.wait(for: "readings of the second") { $0.newest("second") >= 3 }
-            #expect(try await second.terminate() == 0)
-            try second.configure(
-                brokerPort: broker.port, meters: stanza("second", ports[1]), broker: "client_id: sister")
-            try second.start()
-            let known = ["first", "second"].map(subscriber.newest)
-            try await subscriber.wait(for: "readings of both") { subscriber in
-                subscriber.newest("first") >= known[0] + 10 && subscriber.newest("second") >= known[1] + 10
-            }
-            for meter in ["first", "second"] { #expect(subscriber.sequenceProblems(meter).isEmpty) }
-            meters.end()
-            #expect(try await first.terminate() == 0)
-            #expect(try await second.terminate() == 0)
-        }
-    }
-
     @Test("a reading that is too large for the broker is told as a gap, and those behind it come")
     func tooLarge() async throws {
         try await withFolder { folder in

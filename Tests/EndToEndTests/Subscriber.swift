@@ -21,10 +21,15 @@ final class Subscriber {
 
     /// - Parameters:
     ///   - session: a name under which the broker keeps what the subscriber misses while it is away.
-    ///   - user: for brokers that tell their users apart.
-    init(port: Int, folder: URL, filter: String = "obisd/#", session: String? = nil, user: String? = nil) throws {
+    ///   - user, password: for brokers that tell their users apart.
+    init(
+        port: Int, folder: URL, filter: String = "obisd/#", session: String? = nil, user: String? = nil,
+        password: String? = nil
+    ) throws {
         file = LineFile(folder.appendingPathComponent("subscriber-\(UUID().uuidString)").path)
-        let persistent = (session.map { ["-c", "-i", $0] } ?? []) + (user.map { ["-u", $0] } ?? [])
+        let persistent =
+            (session.map { ["-c", "-i", $0] } ?? []) + (user.map { ["-u", $0] } ?? [])
+            + (password.map { ["-P", $0] } ?? [])
         process = try ChildProcess(
             "/usr/bin/env",
             [

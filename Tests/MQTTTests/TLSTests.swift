@@ -114,60 +114,11 @@ struct TLSTests {
     }
 }
 
-/// A certificate authority in a folder of its own, made by the `openssl` program.
-private final class Authority {
-    let folder: URL
-    var certificate: String { file("ca.pem") }
-
-    /// - Returns: nil, with a notice, where there is no `openssl`.
-    init?() throws {
-        let found = try ChildProcess.run("openssl", ["version"])
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("ca-\(UUID().uuidString)")
-        guard found == 0 else {
-            print("Not tested: TLS, since there is no openssl on this machine.")
-            return nil
-        }
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        try run(
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout @ca.key -out @ca.pem -days 2 -subj /CN=\(UUID())"
-        )
-    }
-
-    deinit { try? FileManager.default.removeItem(at: folder) }
-
-    func file(_ name: String) -> String { folder.appendingPathComponent(name).path }
-
-    /// - Returns: the files of a certificate and its key.
-    func issue(_ name: String, names: String) throws -> (String, String) {
-        try Data("subjectAltName=\(names)\n".utf8).write(to: URL(fileURLWithPath: file("\(name).ext")))
-        try run(
-            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout @\(name).key -out @\(name).csr -subj /CN=\(name)"
-        )
-        try run(
-            "x509 -req -in @\(name).csr -CA @ca.pem -CAkey @ca.key -CAcreateserial -days 2 -extfile @\(name).ext -out @\(name).pem"
-        )
-        return (file("\(name).pem"), file("\(name).key"))
-    }
-
-    func broker(names: String, settings: [String] = []) async throws -> MosquittoBroker {
-        let (certificate, key) = try issue("server", names: names)
-        return try await MosquittoBroker(
-            ["cafile \(self.certificate)", "certfile \(certificate)", "keyfile \(key)"] + settings)
-    }
-
-    func settings(_ broker: MosquittoBroker, host: String = "127.0.0.1", ca: String?) -> BrokerSettings {
+extension Authority {
+    fileprivate func settings(_ broker: MosquittoBroker, host: String = "127.0.0.1", ca: String?) -> BrokerSettings {
         var settings = BrokerSettings.test(broker)
         settings.host = host
         settings.tls = TLSSettings(caFile: ca)
         return settings
-    }
-
-    /// - Parameter arguments: words that begin with `@` name files of the folder.
-    private func run(_ arguments: String) throws {
-        let words = arguments.split(separator: " ").map {
-            $0.hasPrefix("@") ? file(String($0.dropFirst())) : String($0)
-        }
-        let code = try ChildProcess.run("openssl", words)
-        guard code == 0 else { throw ChildProcess.Failure(description: "openssl \(arguments): exit code \(code)") }
     }
 }

@@ -1,16 +1,15 @@
 import Foundation
 import Synchronization
-import TestSupport
 
 /// No broker: accepts connections and says nothing, closes them at once, or answers with fixed bytes.
-final class SilentListener: Sendable {
-    let port: Int
+public final class SilentListener: Sendable {
+    public let port: Int
     private let listener: Int32
     private let accepts: AsyncStream<Void>
     private let sink: AsyncStream<Void>.Continuation
 
     /// - Parameter answer: sent once after the first bytes have come.
-    init(closes: Bool = false, answer: [UInt8] = []) throws {
+    public init(closes: Bool = false, answer: [UInt8] = []) throws {
         (accepts, sink) = AsyncStream.makeStream()
         port = try FreePort.tcp()
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -35,7 +34,7 @@ final class SilentListener: Sendable {
     deinit { shutdown(listener, Int32(SHUT_RDWR)) }
 
     /// Returns when the next connection has been accepted.
-    func accepted() async {
+    public func accepted() async {
         for await _ in accepts { return }
     }
 }
