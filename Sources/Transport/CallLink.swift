@@ -47,6 +47,7 @@ package final class CallLink: Link {
                     channel.eventLoop.makeCompletedFuture {
                         if isV6 { try channel.syncOptions?.setOption(.v6Only, value: 0) }
                         try channel.syncOptions.map(StreamLink.boundReceiveBuffer)
+                        try channel.pipeline.syncOperations.addHandler(AcceptPause())
                         try channel.pipeline.syncOperations.addHandler(
                             Doorkeeper(
                                 feed: feed, name: .socket(name), networks: networks, caller: caller, refused: refused))

@@ -28,12 +28,12 @@ struct LongOutageTests {
                     #"id: m\#(index), protocol: dlms-push, transport: {tcp: "127.0.0.1:\#(port)"}, profile: lg-e450"#
                 }, broker: "drain_rate: unlimited")
             try daemon.start()
-            let pid = try #require(daemon.pid)
+            let figures = ProcessFigures(pid: try #require(daemon.pid))
             _ = try await backlog(of: daemon, reaches: Self.readings / 10)
-            let before = try residentKilobytes(pid)
+            let before = try figures.anonymousKilobytes
             let waiting = try await backlog(of: daemon, reaches: Self.readings)
             meters.end()
-            let full = try residentKilobytes(pid)
+            let full = try figures.anonymousKilobytes
 
             try await broker.start()
             let output = folder.appendingPathComponent("readings").path
@@ -46,7 +46,7 @@ struct LongOutageTests {
             var left = waiting
             while left > 0 {
                 left = try await Self.journal(of: daemon)?.digits("backlog") ?? left
-                most = max(most, try residentKilobytes(pid))
+                most = max(most, try figures.anonymousKilobytes)
                 try #require(ContinuousClock.now - started < .seconds(600), "\(left) readings still wait")
             }
             let seconds = Double((ContinuousClock.now - started) / .milliseconds(1)) / 1000
@@ -76,13 +76,6 @@ struct LongOutageTests {
     private static func journal(of daemon: DaemonProcess) async throws -> ExactJSON? {
         try await Task.sleep(for: .milliseconds(500))
         return try await daemon.status()?["journal"]
-    }
-
-    /// Pages that are the process's own.
-    private func residentKilobytes(_ pid: pid_t) throws -> Int {
-        let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
-        let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") })
-        return try #require(Int(line.filter(\.isNumber)))
     }
 
     private func lines(of path: String) throws -> Int {

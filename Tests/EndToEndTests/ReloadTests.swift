@@ -31,11 +31,7 @@ struct ReloadTests {
             return zip(told, told.dropFirst()).count { $0.hasPrefix("RELOADING=1") && $1.contains("READY=1") }
         }
 
-        var descriptors: Int {
-            get throws {
-                try FileManager.default.contentsOfDirectory(atPath: "/proc/\(daemon.pid ?? 0)/fd").count
-            }
-        }
+        var descriptors: Int { get throws { try ProcessFigures(pid: daemon.pid ?? 0).descriptors } }
     }
 
     private func withHouse(_ body: (House, Subscriber) async throws -> Void) async throws {

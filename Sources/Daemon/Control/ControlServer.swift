@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
+import Transport
 
 /// Answers commands on the local socket.
 struct ControlServer: Service {
@@ -23,6 +24,11 @@ struct ControlServer: Service {
         defer { socket.remove() }
         do {
             let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                .serverChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(AcceptPause())
+                    }
+                }
                 .childChannelOption(.maxMessagesPerRead, value: 1)
                 .bind(descriptor) { channel in
                     channel.eventLoop.makeCompletedFuture {

@@ -11,7 +11,8 @@ from children import Failed, Program, until
 _SETTINGS = """\
 listener {port} 127.0.0.1
 allow_anonymous true
-persistence false
+persistence {keeps}
+persistence_location {folder}/
 user {user}
 set_tcp_nodelay true
 max_queued_messages 0
@@ -45,14 +46,19 @@ def _listens(port):
 
 
 class Broker(Program):
-    """Runs when it is made, with a port that is free or the given one."""
+    """Runs when it is made, with a port that is free or the given one.
 
-    def __init__(self, folder, user, port=None):
+    One that keeps has the sessions of its subscribers, with what waits for them, again after an orderly end.
+    """
+
+    def __init__(self, folder, user, port=None, keeps=False):
         if not program():
             raise Failed("there is no mosquitto here")
         self.port = port or free_port()
         settings = pathlib.Path(folder, "mosquitto.conf")
-        settings.write_text(_SETTINGS.format(port=self.port, user=user))
+        settings.write_text(
+            _SETTINGS.format(port=self.port, user=user, keeps=str(keeps).lower(), folder=pathlib.Path(folder))
+        )
         super().__init__("the broker", [program(), "-c", str(settings)], pathlib.Path(folder, "mosquitto.log"))
         try:
             until(lambda: _listens(self.port), 10, lambda: "the broker listens", self.check, pause=0.01)

@@ -13,7 +13,7 @@ from children import Failed, Program
 
 # More than any journal here becomes: nothing is to be dropped while it is measured.
 _CONFIGURATION = """\
-node: bench
+node: {node}
 broker: {{host: 127.0.0.1, port: {port}, drain_rate: unlimited}}
 home_assistant: {{discovery: {discovery}}}
 journal: {{path: {journal}, max_size: 64GiB}}
@@ -28,16 +28,20 @@ _LONGEST_PATH = 107
 
 
 class Daemon(Program):
-    """Runs and is ready when it is made. `start_time` says how long that took, in s."""
+    """Runs and is ready when it is made. `start_time` says how long that took, in s.
 
-    def __init__(self, binary, folder, transports, port, discovery="off"):
+    Its meters are stanzas as YAML has them on one line, without the braces.
+    """
+
+    def __init__(self, binary, folder, stanzas, port, discovery="off", node="bench"):
         self.journal = pathlib.Path(folder, "journal.db")
         self._control = f"{self.journal}.control"
         if len(self._control) > _LONGEST_PATH:
             raise Failed(f"the path {self._control} is too long for a socket; name a shorter one with --directory")
         configuration = pathlib.Path(folder, "obisd.yaml")
-        configuration.write_text(_CONFIGURATION.format(port=port, journal=self.journal, discovery=discovery))
-        _write_meters(pathlib.Path(folder, "meters"), transports)
+        text = _CONFIGURATION.format(node=node, port=port, journal=self.journal, discovery=discovery)
+        configuration.write_text(text)
+        _write_meters(pathlib.Path(folder, "meters"), stanzas)
         with _Readiness(pathlib.Path(folder, "notify")) as readiness:
             started = time.monotonic()
             super().__init__(
@@ -47,7 +51,7 @@ class Daemon(Program):
                 {"NOTIFY_SOCKET": str(readiness.path)},
             )
             try:
-                readiness.wait(self, 60 + len(transports) / 20)
+                readiness.wait(self, 60 + len(stanzas) / 20)
             except BaseException:
                 self.process.kill()
                 raise
@@ -86,15 +90,16 @@ class Daemon(Program):
         return usage.memory(self.id)
 
 
-def _write_meters(folder, transports):
+def sml_stanzas(transports):
+    return [f"id: m{meter:05d}, protocol: sml, transport: {transport}" for meter, transport in enumerate(transports)]
+
+
+def _write_meters(folder, stanzas):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    stanzas = [
-        f"  - {{id: m{meter:05d}, protocol: sml, transport: {transport}}}\n"
-        for meter, transport in enumerate(transports)
-    ]
     for first in range(0, len(stanzas), _METERS_IN_FILE):
-        text = "meters:\n" + "".join(stanzas[first : first + _METERS_IN_FILE])
+        lines = [f"  - {{{stanza}}}\n" for stanza in stanzas[first : first + _METERS_IN_FILE]]
+        text = "meters:\n" + "".join(lines)
         (folder / f"{first:05d}.yaml").write_text(text)
 
 

@@ -32,25 +32,36 @@ def puback(number):
 
 
 class Connection:
-    """A clean session without keep-alive."""
+    """Without keep-alive, and with a clean session unless it is to be kept under this name."""
 
-    def __init__(self, port, name, patience=10.0):
+    _early = ()
+
+    def __init__(self, port, name, patience=10.0, keeps=False):
         self.socket = socket.create_connection(("127.0.0.1", port), patience)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
-        self.socket.sendall(packet(0x10, _text("MQTT") + b"\x04\x02\x00\x00" + _text(name)))
-        self._expect(CONNACK, b"\x00\x00")
+        flags = b"\x00" if keeps else b"\x02"
+        self.socket.sendall(packet(0x10, _text("MQTT") + b"\x04" + flags + b"\x00\x00" + _text(name)))
+        # The first byte tells of a session that was there already.
+        self._expect(CONNACK, *([b"\x00\x00", b"\x01\x00"] if keeps else [b"\x00\x00"]))
 
     def subscribe(self, filter):
         """At QoS 1."""
         self.socket.sendall(packet(0x82, b"\x00\x01" + _text(filter) + b"\x01"))
         self._expect(SUBACK, b"\x00\x01\x01")
 
-    def _expect(self, kind, body):
-        for first, content in self.receive():
-            if first >> 4 != kind or content != body:
-                raise Failed(f"the broker answers {first:02x} {content.hex()}")
-            return
+    def _expect(self, kind, *bodies):
+        """Waits for an answer. What a kept session brings before it is for `receive`."""
+        early = []
+        while packets := self.receive():
+            for place, (first, content) in enumerate(packets):
+                if first >> 4 == PUBLISH:
+                    early.append((first, content))
+                elif first >> 4 != kind or content not in bodies:
+                    raise Failed(f"the broker answers {first:02x} {content.hex()}")
+                else:
+                    self._early = early + packets[place + 1 :]
+                    return
         raise Failed("the broker does not answer")
 
     def receive(self):
@@ -59,6 +70,9 @@ class Connection:
         A list of (first byte, all that follows its length). For PUBLISH that is the topic with its length, the number,
         the payload.
         """
+        if self._early:
+            early, self._early = self._early, ()
+            return early
         try:
             received = self.socket.recv(1 << 18)
         except (TimeoutError, BlockingIOError):

@@ -9,7 +9,7 @@ import time
 import children
 import usage
 from broker import Broker, free_port
-from daemon import Daemon
+from daemon import Daemon, sml_stanzas
 from meters import Meters
 from subscriber import Subscriber
 
@@ -57,7 +57,8 @@ class Stage:
         return self._add(children.Worker(name, function, *arguments))
 
     def daemon(self, transports, port):
-        return self._add(Daemon(self._bench.binary, self.folder, transports, port, self._bench.discovery))
+        bench, stanzas = self._bench, sml_stanzas(transports)
+        return self._add(Daemon(bench.binary, self.folder, stanzas, port, bench.discovery))
 
     def check(self):
         for part in list(self._parts):

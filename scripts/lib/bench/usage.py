@@ -1,5 +1,6 @@
 """What the kernel says of a process, and of the machine as a whole."""
 
+import collections
 import os
 import pathlib
 
@@ -55,6 +56,29 @@ def memory(process):
         "peak": mebibytes("VmHWM"),
         "threads": int(status["Threads"]),
     }
+
+
+def descriptors(process):
+    """How many it has open of each kind: files by their path, sockets and the like without their number."""
+    kinds = collections.Counter()
+    for number in os.listdir(f"/proc/{process}/fd"):
+        try:
+            target = os.readlink(f"/proc/{process}/fd/{number}")
+        except FileNotFoundError:
+            continue
+        kinds[target.partition(":")[0]] += 1
+    return kinds
+
+
+def thread_names(process):
+    """How many threads there are of each name."""
+    names = collections.Counter()
+    for thread in _threads(process):
+        try:
+            names[pathlib.Path(thread, "comm").read_text().strip()] += 1
+        except FileNotFoundError:
+            continue
+    return names
 
 
 def machine_seconds():
