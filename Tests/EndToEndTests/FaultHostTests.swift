@@ -53,7 +53,7 @@ struct FaultHostTests {
                 try #require(load < 0.4, "it does not try without pause")
                 try #require(try town.readings.newest("healthy") == before, "the broker is out of reach")
                 try limit("1024")
-                try await town.recovery(of: "descriptors free again", within: .seconds(90)) { limit in
+                try await town.recovery(of: "descriptors free again", within: .seconds(180)) { limit in
                     try await town.readings.wait(for: "readings of all", within: limit) { readings in
                         if unplugged.line.readerLine?.baud == 2400 { await unplugged.push() }
                         return try readings.newest("healthy") >= 21 && readings.newest("unplugged") >= 2
@@ -82,7 +82,7 @@ struct FaultHostTests {
                 for (offset, text) in [(10 * day, "+10 d"), (0, "back"), (-10 * day, "-10 d"), (0, "forth again")] {
                     try await town.push()
                     try clock.set(offset)
-                    try await town.recovery(of: "clock jumps \(text)", within: .seconds(30)) {
+                    try await town.recovery(of: "clock jumps \(text)", within: .seconds(90)) {
                         try await town.push(within: $0)
                     }
                     let captured = try #require(town.subscriber.lastCapture("healthy"))
@@ -196,7 +196,7 @@ struct FaultHostTests {
                 // It lets go of the daemon.
                 kill(tracer, SIGKILL)
                 try await waitFor("a disk as fast as before") { try town.figures.tracer == nil }
-                try await town.recovery(of: "slow disk", within: .seconds(30)) { try await town.push(within: $0) }
+                try await town.recovery(of: "slow disk", within: .seconds(90)) { try await town.push(within: $0) }
                 try town.requireLines("WARNING", 0...3)
                 try await town.requireNothingLost()
             }
@@ -224,7 +224,7 @@ struct FaultHostTests {
                     $0.last("obisd/e2e/status")?.payload == "offline"
                 }
                 town.daemon.signal(SIGCONT)
-                try await town.readings.recovery(of: "daemon stopped (SIGSTOP)", within: .seconds(30))
+                try await town.readings.recovery(of: "daemon stopped (SIGSTOP)", within: .seconds(90))
                 try await town.subscriber.wait(for: "`online`") {
                     $0.last("obisd/e2e/status")?.payload == "online"
                 }

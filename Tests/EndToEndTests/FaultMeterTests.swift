@@ -13,7 +13,7 @@ struct FaultMeterTests {
     private static let matrix = FaultMatrix("meters", cells: 5, atOnce: 2)
     private static let isLong = ProcessInfo.processInfo.environment["OBISD_LONG_TESTS"] == "1"
     /// A line that was lost is opened again after 1 s, and after up to 60 s where it was lost again and again.
-    private static let reopened = Duration.seconds(15)
+    private static let reopened = Duration.seconds(60)
     private static let reopenedAtLast = Duration.seconds(90)
 
     // MARK: Unplugged
@@ -117,7 +117,7 @@ struct FaultMeterTests {
                 let load = (try town.figures.processorSeconds - busy) / seconds
                 print("a byte a second: \(telegram.count) bytes; the daemon took \(Int(load * 100)) % of a core")
                 try #require(load < 0.5)
-                try await town.readings.wait(for: "readings of both", within: .seconds(20)) {
+                try await town.readings.wait(for: "readings of both", within: .seconds(90)) {
                     try $0.newest("network") >= 1 && $0.newest("serial") >= 1
                 }
                 town.tell("a byte a second")
@@ -168,7 +168,7 @@ struct FaultMeterTests {
                 town.tell("64 noisy links")
                 try #require(rate >= 500, "the noise was loud enough")
                 try #require(most - before <= 64 << 10)
-                try await town.recovery(of: "64 noisy links", within: .seconds(30)) { try await town.push(within: $0) }
+                try await town.recovery(of: "64 noisy links", within: .seconds(90)) { try await town.push(within: $0) }
                 // Each link has some lines a minute.
                 let minutes = Int(seconds / 60) + 1
                 try town.requireLines("meter=noise", 1...(64 * 8 * minutes))
@@ -296,7 +296,7 @@ struct FaultMeterTests {
                 print("endless messages: \(amount >> 20) MiB on each of 5 links, RssAnon \(before) to \(most) KiB")
                 town.tell("endless messages")
                 try #require(most - before <= 16 << 10)
-                try await town.recovery(of: "endless message", within: .seconds(60)) { limit in
+                try await town.recovery(of: "endless message", within: .seconds(90)) { limit in
                     try await Self.pushUntilRead(lines, town, within: limit)
                 }
                 try town.requireLines("WARNING", 1...40)
@@ -368,7 +368,7 @@ struct FaultMeterTests {
                 town.tell("a heavy meter")
                 try #require(count > 0)
                 try #require(most - before <= 128 << 10)
-                try await town.recovery(of: "heavy meter", within: .seconds(30)) { try await town.push(within: $0) }
+                try await town.recovery(of: "heavy meter", within: .seconds(90)) { try await town.push(within: $0) }
                 try await town.requireNothingLost(ending: [line])
             }
         }

@@ -12,7 +12,7 @@ struct FaultWordsTests {
     private static let growth = 16 << 10
     /// All that the daemon has, in KiB.
     private static let most = 96 << 10
-    private static let reconnected = Duration.seconds(15)
+    private static let reconnected = Duration.seconds(60)
     private static let allowed = Duration.seconds(90)
 
     @Test("a quota: connections and messages are refused for a while")

@@ -46,7 +46,7 @@ final class Neighbours {
     }
 
     /// One push of the healthy meter. Returns when it has arrived, behind everything that had waited.
-    func push(within limit: Duration = .seconds(30)) async throws {
+    func push(within limit: Duration = .seconds(90)) async throws {
         let began = ContinuousClock.now
         await healthy.push()
         let energy = healthy.house.imported
