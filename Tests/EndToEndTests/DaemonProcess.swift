@@ -80,10 +80,10 @@ final class DaemonProcess {
 
     /// Asks it to end.
     ///
-    /// - Returns: its exit code; nil when it still ran after five seconds, and was killed.
+    /// - Returns: its exit code; nil when it still ran after twenty seconds, and was killed.
     func terminate() async throws -> Int32? {
         process?.signal(SIGTERM)
-        let code = try await process?.waitForExit(within: .seconds(5))
+        let code = try await process?.waitForExit(within: .seconds(20))
         kill()
         return code
     }
