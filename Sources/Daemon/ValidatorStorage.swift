@@ -42,14 +42,16 @@ private struct StoredTotal: Decodable {
 
 extension ValidatorState {
     /// - Returns: nil for bytes that are no such state.
-    init?(stored bytes: [UInt8]) {
+    package init?(stored bytes: [UInt8]) {
         guard let stored = try? JSONDecoder().decode(StoredState.self, from: Data(bytes)) else { return nil }
         self.init()
-        epoch = max(1, stored.epoch ?? 1)
+        epoch = max(1, clamped(stored.epoch ?? 1))
         serial = stored.serial
         devices = stored.devices
         newcomers = (stored.newcomers ?? [:]).mapValues(Newcomer.init)
-        invocationCounters = stored.invocationCounters
+        invocationCounters = stored.invocationCounters.mapValues {
+            InvocationCounter(highest: $0.highest, last: $0.last, below: clamped($0.below))
+        }
         for (code, counter) in stored.counters {
             guard let code = ObisCode(code), let counter = Counter(counter) else { continue }
             counters[code] = counter
@@ -67,7 +69,7 @@ extension ValidatorState {
     }
 
     /// Written with every reading, and so without an encoder's detours.
-    var stored: [UInt8] {
+    package var stored: [UInt8] {
         var json = JSONWriter(capacity: 1024)
         json.object { json in
             json.member("epoch", epoch)

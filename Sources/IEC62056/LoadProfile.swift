@@ -22,7 +22,8 @@ enum LoadProfile {
     /// What stands between the parentheses of the request: `yymmddhhmm;yymmddhhmm`, as meters of Landis+Gyr take it.
     static func request(_ span: ProfileSpan) -> String {
         // A minute that has begun is asked for; what lies outside of the span is left out afterwards.
-        "\(minute(span.start));\(minute(span.end + 59))"
+        let (end, isLast) = span.end.addingReportingOverflow(59)
+        return "\(minute(span.start));\(minute(isLast ? span.end : end))"
     }
 
     /// - Parameters:

@@ -67,6 +67,22 @@ struct ValidatorStorageTests {
         #expect(state.counters == [ObisCode(1, 0, 1, 8, 0): .init(value: 100, doubted: 11)])
     }
 
+    @Test("counts as large as can be stored are gone on from")
+    func largestCounts() throws {
+        let text = """
+            {"epoch":9223372036854775807,"devices":{},"counters":{},"invocationCounters":
+            {"4f424900":{"highest":10,"last":1,"below":9223372036854775807}}}
+            """
+        let state = try #require(ValidatorState(stored: Array(text.utf8)))
+        var validator = Validator(state: state)
+        let ciphering = Ciphering(
+            systemTitle: [0x4F, 0x42, 0x49, 0], securityControl: 0x30, invocationCounter: 5, isAuthenticated: true)
+        _ = validator.issues(of: Telegram(ciphering: ciphering), keys: [])
+        validator.replaced()
+        #expect(validator.state.epoch > 1)
+        #expect(Backfill(stored: Array(#"{"epoch":9223372036854775807,"holes":[]}"#.utf8))?.epoch ?? .max < .max)
+    }
+
     @Test("bytes that are no state are no state", arguments: ["", "{}", "[1]", "{\"counters\":7}", "\u{0}"])
     func damaged(text: String) {
         #expect(ValidatorState(stored: Array(text.utf8)) == nil)

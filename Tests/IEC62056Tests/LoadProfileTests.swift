@@ -48,6 +48,12 @@ struct LoadProfileTests {
         #expect(read(Sample.block("P.02()"), code: "P.02").texts.contains("R1 P.02(2601150000;2601160000)"))
     }
 
+    @Test("a span at the end of all times is asked for as well")
+    func endOfTime() {
+        let course = read(Sample.block("P.01()"), span: ProfileSpan(after: .min, through: .max))
+        #expect(course.texts.count { $0.contains("P.01") } == 1)
+    }
+
     @Test("each line is an interval with its end, its values and the status")
     func entries() {
         let course = read(Sample.block(Self.header + "(0.185)(0.000)\r\n(12.50)(0.100)\r\n(0.2)(-)\r\n"))
