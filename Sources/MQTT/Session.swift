@@ -29,7 +29,7 @@ final class Session {
     private var properties = BrokerProperties()
     private var subscribing: [Int32: String] = [:]
     private var lastKeepAlive = ContinuousClock().now
-    /// How much had been read when something whole had come for the last time.
+    /// How much had been read before what is not whole yet.
     private var takenWhole: Int64?
     private var end: Disconnection?
 
@@ -116,6 +116,7 @@ final class Session {
     private func transfer(_ ready: Int32) {
         do {
             if ready & (POLLIN | POLLHUP | POLLERR) != 0 {
+                takenWhole = takenWhole ?? library.bytesTaken
                 try library.read()
                 checkSize()
             }
@@ -139,12 +140,10 @@ final class Session {
 
     /// A broker that sends on and on without a whole packet is left.
     private func checkSize() {
-        guard library.socket >= 0, library.record.isEmpty, let taken = library.bytesTaken else {
+        guard library.socket >= 0, library.record.isEmpty, let begun = takenWhole, let taken = library.bytesTaken else {
             takenWhole = nil
             return
         }
-        let begun = takenWhole ?? taken
-        takenWhole = begun
         if taken - begun > Self.packetLimit { end = end ?? .oversized(settings, limit: Self.packetLimit) }
     }
 

@@ -169,7 +169,7 @@ struct ConnectingTests {
             (accepted, [0x30, 0xFF, 0xFF, 0xFF, 0x7F, 0, 1, 0x61, 0]), ([], [0x20, 0xFF, 0xFF, 0xFF, 0x7F]),
         ] as [([UInt8], [UInt8])])
     func endlessPacket(answer: [UInt8], start: [UInt8]) async throws {
-        let listener = try SilentListener(answer: answer + start, thenSends: 64 << 20)
+        let listener = try SilentListener(answer: answer + start, thenSends: 255 << 20)
         let client = try startClient(BrokerSettings(host: "127.0.0.1", port: listener.port, clientID: "c"))
         let why = try await client.disconnected()
         #expect(why.sentence.contains("sent more than 1 MiB without a whole message"), "\(why.sentence)")
