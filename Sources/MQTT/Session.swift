@@ -124,7 +124,7 @@ final class Session {
         } catch {
             fail(error)
         }
-        guard library.socket >= 0 else { return }
+        guard end == nil, library.socket >= 0 else { return }
         // While TLS is being negotiated the library takes an end for a pause, and would be woken for ever.
         if stage == .handshake, ready & (POLLIN | POLLHUP) != 0, library.isAtEnd {
             hear()
@@ -134,7 +134,7 @@ final class Session {
                     ? .tls(settings, log: library.record.errors) : .closedBeforeAnswer(settings)
             }
         } else if ready & POLLNVAL != 0 || ready & (POLLHUP | POLLERR) != 0 && ready & POLLIN == 0 {
-            if end == nil { end = .lost(settings, why: nil) }
+            end = .lost(settings, why: nil)
         }
     }
 

@@ -29,6 +29,10 @@ struct CommandTests {
             (#"{"id":"4","verb":"read","expires_at":"2026-01-15T12:34:57+01:00"}"#, "read 4"),
             (#"{"id":"5","verb":"read","expires_at":"2026-01-15T12:34:57.250+01:00"}"#, "read 5"),
             (#"{"id":"6","verb":"read","expires_at":"2026-01-15T12:34:55+01:00"}"#, "the command has expired"),
+            (
+                #"{"id":"7","verb":"read","expires_at":"2026-02-20T00:00:00Z"}"#,
+                "`expires_at` is more than 30 days ahead"
+            ),
             (#"{"id":"7","verb":"read","expires_at":"soon"}"#, "`expires_at` is no time"),
             (#"{"id":"8","verb":"set"}"#, "the command is no object with `id` and `verb` (read, ignore, resolve)"),
             (#"{"id":"","verb":"read"}"#, "the command is no object with `id` and `verb` (read, ignore, resolve)"),

@@ -94,8 +94,7 @@ final class Completeness {
         try await wait(for: "the first new reading after: \(cell)", within: limit) { now in
             meters.allSatisfy { now.captured[$0].map { $0 > instant } ?? false }
         }
-        let seconds = (ContinuousClock.now - began) / .seconds(1)
-        print("Recovery, \(cell): \(String(format: "%.1f", seconds)) s (within \(limit.components.seconds) s)")
+        FaultMatrix.tell(recovery: cell, ContinuousClock.now - began, within: limit)
     }
 
     // MARK: Everything

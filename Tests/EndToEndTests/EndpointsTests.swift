@@ -15,27 +15,22 @@ struct EndpointsTests {
         }
         try await withFolder { folder in
             let broker = try await MosquittoBroker()
-            let meters = try MetersProcess(folder: folder, ["dlms-push,tcp=0,interval=200ms"])
-            let port = try #require(try await meters.ports(of: 1).first)
-            let subscriber = try Subscriber(port: broker.port, folder: folder)
-            let daemon = try DaemonProcess(
-                folder: folder, brokerPort: broker.port,
-                meters: [
-                    #"id: main, protocol: dlms-push, transport: {tcp: "127.0.0.1:\#(port)"}, profile: lg-e450"#
-                ])
             let trace = LineFile(folder.appendingPathComponent("trace").path)
-            // The daemon keeps its own process, which the tests end.
-            try daemon.start(wrapper: [
-                Self.tracer, "-D", "-f", "-qq", "-e", "trace=connect,bind,listen,sendto,sendmsg,sendmmsg",
-                "-o", folder.appendingPathComponent("trace").path,
-            ])
-            try await subscriber.wait(for: "readings") { $0.newest("main") >= 5 }
-            #expect(try await daemon.terminate() == 0)
+            let house = try await FaultHouse(
+                in: folder, port: broker.port, subscriberPort: broker.port,
+                // The daemon keeps its own process, which the tests end.
+                wrapper: [
+                    Self.tracer, "-D", "-f", "-qq", "-e", "trace=connect,bind,listen,sendto,sendmsg,sendmmsg",
+                    "-o", folder.appendingPathComponent("trace").path,
+                ])
+            try house.startDaemon()
+            try await house.readings.waitForMore(5)
+            #expect(try await house.daemon.terminate() == 0)
             try trace.read()
 
             let calls = trace.lines.filter { $0.contains("sa_family=AF_INET") }
             let connected = calls.filter { $0.contains(" connect(") }.map(Self.address)
-            #expect(Set(connected) == ["127.0.0.1:\(broker.port)", "127.0.0.1:\(port)"])
+            #expect(Set(connected) == ["127.0.0.1:\(broker.port)", "127.0.0.1:\(house.meterPort)"])
             #expect(calls.count == connected.count, "\(calls.filter { !$0.contains(" connect(") })")
 
             // The control socket, which is a file.

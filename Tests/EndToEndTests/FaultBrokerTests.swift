@@ -25,7 +25,7 @@ struct FaultBrokerTests {
                 try await broker.start()
                 try await house.readings.recovery(of: "broker stopped", within: Self.reconnected)
                 try await house.requireNothingLost()
-                try house.requireLines(["cannot be reached": 1...2, "WARNING": 1...6])
+                try house.daemon.requireLines(["cannot be reached": 1...2, "WARNING": 1...6])
             }
         }
     }
@@ -44,7 +44,7 @@ struct FaultBrokerTests {
                     try await house.readings.recovery(of: "broker restarted, \(round)", within: Self.reconnected)
                 }
                 try await house.requireNothingLost()
-                try house.requireLines(["WARNING": 1...6])
+                try house.daemon.requireLines(["WARNING": 1...6])
             }
         }
     }
@@ -64,7 +64,7 @@ struct FaultBrokerTests {
                 try await broker.start()
                 try await house.readings.recovery(of: "broker absent at the start", within: Self.reconnected)
                 try await house.requireNothingLost()
-                try house.requireLines(["cannot be reached": 1...2])
+                try house.daemon.requireLines(["cannot be reached": 1...2])
             }
         }
     }
@@ -82,7 +82,7 @@ struct FaultBrokerTests {
                 try await house.readings.waitForAccepted(10)
                 broker.resume()
                 try await house.readings.recovery(of: "broker frozen for a moment", within: Self.reconnected)
-                try house.requireLines(["WARNING": 0...1])
+                try house.daemon.requireLines(["WARNING": 0...1])
 
                 broker.pause()
                 try await house.daemon.waitForLog("fell silent")
@@ -91,7 +91,7 @@ struct FaultBrokerTests {
                 broker.resume()
                 try await house.readings.recovery(of: "broker frozen beyond the keep-alive", within: .seconds(90))
                 try await house.requireNothingLost()
-                try house.requireLines(["fell silent": 1...1, "did not answer": 1...2, "WARNING": 2...6])
+                try house.daemon.requireLines(["fell silent": 1...1, "did not answer": 1...2, "WARNING": 2...6])
             }
         }
     }
@@ -117,7 +117,7 @@ struct FaultBrokerTests {
                 try network.setReachable(true)
                 try await house.readings.recovery(of: "packets to the broker vanish", within: .seconds(90))
                 try await house.requireNothingLost()
-                try house.requireLines(["fell silent": 1...2, "did not answer": (known + 1)...(known + 2)])
+                try house.daemon.requireLines(["fell silent": 1...2, "did not answer": (known + 1)...(known + 2)])
             }
         }
     }
@@ -141,7 +141,7 @@ struct FaultBrokerTests {
                 try #require(try house.resident - before <= 8 << 10)
                 try network.limit(bitsPerSecond: nil)
                 try await house.readings.recovery(of: "slow link to the broker", within: .seconds(90))
-                try house.requireLines(["WARNING": 0...1])
+                try house.daemon.requireLines(["WARNING": 0...1])
                 try await house.requireNothingLost()
             }
         }
@@ -166,7 +166,7 @@ struct FaultBrokerTests {
                 broker.reload()
                 try await house.readings.recovery(of: "access list", within: Self.allowed)
                 try await house.requireNothingLost()
-                try house.requireLines(["The broker refused the message": 1...4])
+                try house.daemon.requireLines(["The broker refused the message": 1...4])
             }
         }
     }
@@ -198,7 +198,7 @@ struct FaultBrokerTests {
                 broker.reload()
                 try await house.readings.recovery(of: "wrong password", within: Self.allowed)
                 try await house.requireNothingLost()
-                try house.requireLines(["password": 1...3, "correct-horse": 0...0])
+                try house.daemon.requireLines(["password": 1...3, "correct-horse": 0...0])
             }
         }
     }
@@ -219,7 +219,7 @@ struct FaultBrokerTests {
                 try network.write("127.0.0.1 localhost\n\(network.outside) broker.home.arpa\n", to: "hosts")
                 try await house.readings.recovery(of: "name service", within: Self.reconnected)
                 try await house.requireNothingLost()
-                try house.requireLines(["has no address": 1...2])
+                try house.daemon.requireLines(["has no address": 1...2])
 
                 // Packets to this one vanish.
                 try network.write("127.0.0.1 localhost\n", to: "hosts")
@@ -271,7 +271,7 @@ struct FaultBrokerTests {
                 }
                 for house in houses {
                     try await house.requireNothingLost()
-                    try house.requireLines(["WARNING": 1...12])
+                    try house.daemon.requireLines(["WARNING": 1...12])
                 }
             }
         }

@@ -74,7 +74,7 @@ struct FaultCommandsTests {
         case replayed, unknownMeter, replayedLater, oversized, stale, unknownVerb, malformed, wrongType, nested, doubled
     }
 
-    private static func read(_ id: String, _ more: String = #","expires_at":"2099-01-01T00:00:00Z""#) -> String {
+    private static func read(_ id: String, _ more: String = #","expires_at":"\#(soon)""#) -> String {
         #"{"id":"\#(id)","verb":"read"\#(more)}"#
     }
 
@@ -107,7 +107,9 @@ struct FaultCommandsTests {
 
     private static func count(of kind: Kind) -> Int { kind == .oversized || kind == .stale ? 100 : 50 }
 
+    private static let soon = (Date() + 86_400).ISO8601Format()
     private static let past = [
+        #""2099-01-01T00:00:00Z""#,
         #""2020-01-01T00:00:00Z""#, #""2026-01-15T11:35:26.123+01:00""#, #""1970-01-01T00:00:00Z""#, #""tomorrow""#,
         #""""#, #""0000-00-00T00:00:00Z""#, #""2099-13-01T00:00:00Z""#, #""2099-01-01""#,
         #""99999999999999999999-01-01T00:00:00Z""#,
@@ -129,7 +131,7 @@ struct FaultCommandsTests {
         #"{"id":"d","verb":"write","verb":"write"}"#, #"{"id":"d","id":1,"id":2,"verb":"write","verb":"stop"}"#,
         #"{"id":"d","verb":"read","expires_at":"2020-01-01T00:00:00Z","expires_at":"2019-01-01T00:00:00Z"}"#,
         #"{"id":"d","verb":"read","verb":"write"}"#, #"{"id":"","verb":"read"}"#,
-        #"{"id":"d","verb":"read","expires_at":"2099-01-01T00:00:00Z","expires_at":"2020-01-01T00:00:00Z"}"#,
+        #"{"id":"d","verb":"read","expires_at":"\#(soon)","expires_at":"2020-01-01T00:00:00Z"}"#,
     ]
 
     private static func malformed(_ number: Int) -> String {

@@ -62,7 +62,7 @@ struct FaultHostTests {
                 }
                 try await town.push()
                 caller.end()
-                try town.requireLines("oo many open files", 1...8)
+                try town.daemon.requireLines(["oo many open files": 1...8])
                 try await town.requireNothingLost()
                 await unplugged.line.close()
             }
@@ -123,7 +123,7 @@ struct FaultHostTests {
                     try await Self.fill(disk, of: town, brokerIsThere: isThere)
                 }
                 try await town.push()
-                try town.requireLines("The journal can be written again", 2...2)
+                try town.daemon.requireLines(["The journal can be written again": 2...2])
                 let gaps = town.subscriber.messages.filter { $0.kind == "gap" }.compactMap(\.json)
                 let refused = gaps.compactMap { $0["count"]?.digits.flatMap { Int($0) } }.reduce(0, +)
                 print("disk full: \(refused) readings refused, told in \(gaps.count) gaps")
@@ -197,7 +197,7 @@ struct FaultHostTests {
                 kill(tracer, SIGKILL)
                 try await waitFor("a disk as fast as before") { try town.figures.tracer == nil }
                 try await town.recovery(of: "slow disk", within: .seconds(90)) { try await town.push(within: $0) }
-                try town.requireLines("WARNING", 0...3)
+                try town.daemon.requireLines(["WARNING": 0...3])
                 try await town.requireNothingLost()
             }
         }
@@ -229,7 +229,7 @@ struct FaultHostTests {
                     $0.last("obisd/e2e/status")?.payload == "online"
                 }
                 try await town.push()
-                try town.requireLines("WARNING", 0...6)
+                try town.daemon.requireLines(["WARNING": 0...6])
                 meters.end()
                 try await town.requireNothingLost()
             }

@@ -41,6 +41,14 @@ final class FaultMatrix: Sendable {
         }
     }
 
+    /// As a line that scripts/test shows again.
+    ///
+    /// - Parameter most: of several.
+    static func tell(recovery cell: String, _ duration: Duration, within limit: Duration, most: Bool = false) {
+        let limit = limit.components.seconds
+        print("Recovery, \(cell): \(duration.inSeconds)\(most ? " at most" : "") (within \(limit) s)")
+    }
+
     private func tell(held: Bool) {
         let now = told.withLock { told in
             told.held += held ? 1 : 0
@@ -86,6 +94,20 @@ final class FaultMatrix: Sendable {
     }
 }
 
+extension Duration {
+    var inSeconds: String { String(format: "%.1f s", self / .seconds(1)) }
+}
+
+extension DaemonProcess {
+    /// How many lines of the log have each text.
+    func requireLines(_ texts: [String: ClosedRange<Int>]) throws {
+        for (text, range) in texts {
+            let lines = try logLines(text)
+            try #require(range.contains(lines.count), "\(lines.count) lines with \(text): \(lines.suffix(10))")
+        }
+    }
+}
+
 /// A daemon with one meter that pushes five times a second, and a subscriber that misses nothing.
 final class FaultHouse {
     /// A broker that keeps everything for its subscribers, also when it is stopped.
@@ -96,6 +118,8 @@ final class FaultHouse {
     let daemon: DaemonProcess
     let readings: Completeness
     let subscriber: Subscriber
+    /// Where the meter listens.
+    let meterPort: Int
     private let meters: MetersProcess
     private let stanza: String
     private let place: (host: String, port: Int)
@@ -108,14 +132,17 @@ final class FaultHouse {
     ///   - user: the subscriber's, with a password of the same letters.
     ///   - broker: further keys of the daemon's broker.
     ///   - network: where daemon and meter run.
+    ///   - wrapper: a program that runs the daemon, with its first arguments.
     ///   - meter: the meter's id.
     init(
         in folder: URL, host: String = "127.0.0.1", port: Int, subscriberPort: Int, user: String? = nil,
-        broker: String = "", network: NetworkNamespace? = nil, meter: String = "main", interval: String = "200ms"
+        broker: String = "", network: NetworkNamespace? = nil, wrapper: [String] = [], meter: String = "main",
+        interval: String = "200ms"
     ) async throws {
-        wrapper = network?.entering ?? []
-        meters = try MetersProcess(folder: folder, ["dlms-push,tcp=0,interval=\(interval)"], wrapper: wrapper)
-        let meterPort = try #require(try await meters.ports(of: 1).first)
+        let entering = network?.entering ?? []
+        self.wrapper = entering + wrapper
+        meters = try MetersProcess(folder: folder, ["dlms-push,tcp=0,interval=\(interval)"], wrapper: entering)
+        meterPort = try #require(try await meters.ports(of: 1).first)
         subscriber = try Subscriber(
             port: subscriberPort, folder: folder, filter: "obisd/e2e/+/reading", session: "keeper-\(meter)",
             user: user, password: user)
@@ -134,14 +161,6 @@ final class FaultHouse {
     func startDaemon(environment: [String] = []) throws {
         try daemon.start(environment: environment, wrapper: wrapper)
         pid = daemon.pid
-    }
-
-    /// How many lines of the log have each text.
-    func requireLines(_ texts: [String: ClosedRange<Int>]) throws {
-        for (text, range) in texts {
-            let lines = try daemon.logLines(text)
-            try #require(range.contains(lines.count), "\(text): \(lines)")
-        }
     }
 
     /// The daemon has lived through everything, and every reading of its journal is at the subscriber.

@@ -41,9 +41,7 @@ struct FaultMeterTests {
                     try await Self.pushUntilRead(names, lines, town, within: Self.reopened)
                     longest = max(longest, ContinuousClock.now - began)
                 }
-                print(
-                    "Recovery, port unplugged: \(String(format: "%.1f", longest / .seconds(1))) s at most "
-                        + "(within \(Self.reopened.components.seconds) s)")
+                FaultMatrix.tell(recovery: "port unplugged", longest, within: Self.reopened, most: true)
                 // A plug with a loose contact.
                 for _ in 0..<200 {
                     await lines[names[0]]?.line.unplug()
@@ -56,7 +54,7 @@ struct FaultMeterTests {
                 try await waitFor("as many descriptors as before") { try town.figures.descriptors <= descriptors }
                 try #require(try town.figures.threads <= threads + 2)
                 // Each port has its own, once a minute.
-                try town.requireLines("The line is not open", 1...(6 * ports * (Self.isLong ? 10 : 1)))
+                try town.daemon.requireLines(["The line is not open": 1...(6 * ports * (Self.isLong ? 10 : 1))])
                 let count = try await town.requireNothingLost()
                 print("unplugged 400 times: \(count) readings accepted, \(count) arrived")
                 for line in lines.values { await line.line.close() }
@@ -136,7 +134,7 @@ struct FaultMeterTests {
                 try #require(load < 0.5)
                 try #require(await Self.areRead(["network", "serial"], town, within: .seconds(10)))
                 town.tell("a byte a second")
-                try town.requireLines("WARNING", 0...6)
+                try town.daemon.requireLines(["WARNING": 0...6])
                 try await town.requireNothingLost(ending: [asked, network])
                 await serial.close()
             }
@@ -186,8 +184,8 @@ struct FaultMeterTests {
                 try await town.recovery(of: "64 noisy links", within: .seconds(90)) { try await town.push(within: $0) }
                 // Each link has some lines a minute.
                 let minutes = Int(seconds / 60) + 1
-                try town.requireLines("meter=noise", 1...(64 * 8 * minutes))
-                try town.requireLines("meter=healthy", 1...4)
+                try town.daemon.requireLines(["meter=noise": 1...(64 * 8 * minutes)])
+                try town.daemon.requireLines(["meter=healthy": 1...4])
                 for task in hissing { await task.value }
                 try await town.requireNothingLost(ending: lines)
             }
@@ -314,7 +312,7 @@ struct FaultMeterTests {
                 try await town.recovery(of: "endless message", within: .seconds(90)) { limit in
                     try await Self.pushUntilRead(lines, town, within: limit)
                 }
-                try town.requireLines("WARNING", 1...40)
+                try town.daemon.requireLines(["WARNING": 1...40])
                 try await town.requireNothingLost(ending: Array(lines.values))
             }
         }

@@ -113,7 +113,7 @@ struct FaultTLSTests {
                 relay.turn(to: good.port)
                 try await house.readings.recovery(of: name, within: limit)
                 try await house.requireNothingLost()
-                try house.requireLines([text: 1...6, "WARNING": 1...6, "canary-password": 0...0])
+                try house.daemon.requireLines([text: 1...6, "WARNING": 1...6, "canary-password": 0...0])
             }
             for bytes in relay.heard { try requireRecords(bytes) }
         }

@@ -41,7 +41,7 @@ struct FaultWordsTests {
             }
         } check: { house in
             // Each topic that was refused has a line of its own.
-            try house.requireLines(["quota exceeded": 1...40, "WARNING": 1...12])
+            try house.daemon.requireLines(["quota exceeded": 1...40, "WARNING": 1...12])
         }
     }
 
@@ -93,7 +93,7 @@ struct FaultWordsTests {
             }
             guest.waitForEnd()
         } check: { house in
-            try house.requireLines(["WARNING": 1...20])
+            try house.daemon.requireLines(["WARNING": 1...20])
         }
     }
 
@@ -139,7 +139,7 @@ struct FaultWordsTests {
             while ContinuousClock.now < end, guest.send(flood) {}
             guest.serve()
         } check: { house in
-            try house.requireLines(["A message from the broker was dropped": 0...3])
+            try house.daemon.requireLines(["A message from the broker was dropped": 0...3])
         }
     }
 
@@ -186,7 +186,7 @@ struct FaultWordsTests {
             rest(guest)
             guest.waitForEnd()
         } check: { house in
-            try house.requireLines(["WARNING": 1...10])
+            try house.daemon.requireLines(["WARNING": 1...10])
         }
     }
 

@@ -65,17 +65,16 @@ final class Neighbours {
 
     /// What the healthy meter had meanwhile.
     func tell(_ cell: String) {
-        print("Neighbour, \(cell): \(healthyCount) pushes, \(healthyCount) arrived, each within \(text(healthyMost))")
+        print(
+            "Neighbour, \(cell): \(healthyCount) pushes, \(healthyCount) arrived, each within \(healthyMost.inSeconds)")
     }
 
     /// How long a wait took, as a line that others collect.
     func recovery(of cell: String, within limit: Duration, _ wait: (Duration) async throws -> Void) async throws {
         let began = ContinuousClock.now
         try await wait(limit)
-        print("Recovery, \(cell): \(text(ContinuousClock.now - began)) (within \(limit.components.seconds) s)")
+        FaultMatrix.tell(recovery: cell, ContinuousClock.now - began, within: limit)
     }
-
-    private func text(_ duration: Duration) -> String { String(format: "%.1f s", duration / .seconds(1)) }
 
     func requireAlive() throws { try #require(daemon.isRunning && daemon.pid == pid, "the daemon ended") }
 
@@ -87,11 +86,5 @@ final class Neighbours {
         let count = try await readings.requireEverything().count
         await healthy.line.close()
         return count
-    }
-
-    /// How many lines of the log have the text.
-    func requireLines(_ text: String, _ range: ClosedRange<Int>) throws {
-        let lines = try daemon.logLines(text)
-        try #require(range.contains(lines.count), "\(lines.count) lines with \(text): \(lines.suffix(10))")
     }
 }

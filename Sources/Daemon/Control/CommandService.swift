@@ -157,6 +157,9 @@ struct CommandLedger {
     /// Of a command that never expires.
     private static let day: Int64 = 86_400_000
 
+    /// How far ahead a command may expire: so long it is remembered.
+    private static let farthest: Int64 = 30 * day
+
     /// In the order of their arrival.
     private var known: [Known] = []
 
@@ -186,13 +189,16 @@ struct CommandLedger {
             end = Self.instant(text)
             guard let end else { return .refused(id: command.id, "`expires_at` is no time") }
             guard end > now else { return .refused(id: command.id, "the command has expired") }
+            guard end.milliseconds <= now.milliseconds + Self.farthest else {
+                return .refused(id: command.id, "`expires_at` is more than 30 days ahead")
+            }
         }
         known.removeAll { $0.until <= now.milliseconds }
         guard !known.contains(where: { $0.id == command.id }) else {
             return .refused(id: command.id, "the command was given before")
         }
         guard makeRoom() else { return .refused(id: command.id, "too many commands have not expired yet") }
-        let until = end?.milliseconds ?? now.milliseconds.addingReportingOverflow(Self.day).partialValue
+        let until = end?.milliseconds ?? now.milliseconds + Self.day
         known.append(Known(id: command.id, until: until, expires: end != nil))
         return .admitted(command)
     }

@@ -31,6 +31,16 @@ def puback(number):
     return b"\x40\x02" + number
 
 
+def publication(first, content):
+    """Topic, payload, and what to answer: nothing at QoS 0."""
+    if first >> 4 != PUBLISH:
+        raise Failed(f"unexpected packet {first:02x}")
+    end = 2 + int.from_bytes(content[:2], "big")
+    if not first & 6:
+        return content[2:end], content[end:], b""
+    return content[2:end], content[end + 2 :], puback(content[end : end + 2])
+
+
 class Connection:
     """Without keep-alive, and with a clean session unless it is to be kept under this name."""
 

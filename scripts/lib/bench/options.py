@@ -48,11 +48,11 @@ def parse(arguments):
     add = parser.add_argument
     add("--only", type=_rows, metavar="ROW,…", help="these rows only")
     add("--quick", action="store_true", help="a short form of all: few seconds, small sizes, one repeat")
-    add("--repeat", type=_positive, metavar="N", help="how often everything is measured, in turns (3)")
-    add("--seconds", type=_positive, metavar="N", help="how long each thing is measured (30)")
-    add("--meters", type=_positive, metavar="N", help="of cpu, latency, memory, throughput and backlog (50)")
+    add("--repeat", type=positive, metavar="N", help="how often everything is measured, in turns (3)")
+    add("--seconds", type=positive, metavar="N", help="how long each thing is measured (30)")
+    add("--meters", type=positive, metavar="N", help="of cpu, latency, memory, throughput and backlog (50)")
     add("--rates", type=_numbers, metavar="N,…", help="readings per second in all, of cpu and latency (50,1000)")
-    add("--fleet", type=_positive, metavar="N", help="meters of fleet (10000)")
+    add("--fleet", type=positive, metavar="N", help="meters of fleet (10000)")
     add("--growth", type=_numbers, metavar="N,…", help="meters of growth (1,10,100,1000,10000)")
     add("--rows", type=_numbers, metavar="N,…", help="rows of journals (10000,100000,1000000)")
     add("--discovery", choices=["off", "device", "entity"], default="off", help="Home Assistant discovery (off)")
@@ -85,7 +85,7 @@ def _complete(options):
         options.only = ROWS
 
 
-def _positive(text):
+def positive(text):
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
@@ -93,7 +93,7 @@ def _positive(text):
 
 
 def _numbers(text):
-    return [_positive(part) for part in text.split(",")]
+    return [positive(part) for part in text.split(",")]
 
 
 def _rows(text):

@@ -5,7 +5,7 @@ import time
 
 import frames
 import mqtt
-from children import Failed, WithWorker, Worker, flag, until
+from children import WithWorker, Worker, flag, until
 
 _IMPORT = b'"1-0:1.8.0*255":{"value":'
 _SEQ = b'"seq":'
@@ -49,16 +49,11 @@ def _each(pipe, stop, port, topic, received, sizes):
         now = time.monotonic_ns()
         batch, answers, size = [], [], 0
         for first, content in packets:
-            if first >> 4 != mqtt.PUBLISH:
-                raise Failed(f"unexpected packet {first:02x}")
-            end = 2 + int.from_bytes(content[:2], "big")
-            if first & 6:
-                answers.append(mqtt.puback(content[end : end + 2]))
-                payload = content[end + 2 :]
-            else:
-                payload = content[end:]
+            topic, payload, answer = mqtt.publication(first, content)
+            if answer:
+                answers.append(answer)
             size += len(payload)
-            batch.append((content[2:end], payload))
+            batch.append((topic, payload))
         if answers:
             connection.socket.settimeout(10)
             connection.socket.sendall(b"".join(answers))

@@ -75,11 +75,9 @@ def _take(connection):
     connection.socket.settimeout(0.2)
     batch, answers = [], []
     for first, content in connection.receive():
-        if first >> 4 != mqtt.PUBLISH:
-            raise Failed(f"unexpected packet {first:02x}")
-        end = 2 + int.from_bytes(content[:2], "big")
-        answers.append(mqtt.puback(content[end : end + 2]))
-        batch.append((content[2:end], content[end + 2 :]))
+        topic, payload, answer = mqtt.publication(first, content)
+        answers.append(answer)
+        batch.append((topic, payload))
     return batch, b"".join(answers)
 
 

@@ -3,6 +3,8 @@
 import argparse
 import pathlib
 
+from options import positive
+
 _DESCRIPTION = """\
 Lets the daemon run between simulated meters of all protocols and a private broker while things fail at random, and
 accounts for every reading. Prints what happened as tables; exit code 1, with the reason, where a promise is broken."""
@@ -39,10 +41,10 @@ def parse(arguments):
     )
     add = parser.add_argument
     add("--short", action="store_true", help="the form of scripts/test, about a minute")
-    add("--meters", type=_positive, default=50, metavar="N", help="simulated meters (50)")
-    add("--readings", type=_positive, metavar="N", help="so many readings, without those of the kills (1000000)")
+    add("--meters", type=positive, default=50, metavar="N", help="simulated meters (50)")
+    add("--readings", type=positive, metavar="N", help="so many readings, without those of the kills (1000000)")
     add("--hours", type=float, default=0, metavar="H", help="go on at least so long")
-    add("--rate", type=_positive, metavar="N", help="readings per second in all that meters push (600)")
+    add("--rate", type=positive, metavar="N", help="readings per second in all that meters push (600)")
     add("--kills", type=int, metavar="N", help="how often the daemon is killed (20)")
     add("--seed", type=int, default=1, metavar="S", help="equal seeds make equal faults (1)")
     add("--binary", type=pathlib.Path, metavar="FILE", help="this obisd (default: built as it is released)")
@@ -57,10 +59,3 @@ def parse(arguments):
 
 _FULL = {"readings": 1_000_000, "rate": 600, "kills": 20}
 _SHORT = {"readings": 5_000, "rate": 150, "kills": 3}
-
-
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return value
