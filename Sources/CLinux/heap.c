@@ -7,3 +7,9 @@ void obisd_share_heap(void) {
     mallopt(M_ARENA_MAX, 1);
 #endif
 }
+
+void obisd_trim_heap(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}

@@ -27,6 +27,7 @@ struct Overseer: Service {
             var lastError: JournalError?
             var lastRevision: Int?
             var lastStatus: String?
+            var trim = HeapTrim(since: clock.monotonic)
             repeat {
                 pulse.beat()
                 let pipelines = await fleet.pipelines
@@ -51,6 +52,7 @@ struct Overseer: Service {
                     Task { await journal.retain() }
                     live.set(topics.info, await info().json())
                 }
+                trim.look { clock.monotonic }
             } while (try? await Task.sleep(for: Self.tick)) != nil
         }
         pulse.rest()
