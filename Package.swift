@@ -36,6 +36,8 @@ let package = Package(
         .executable(name: "obisd", targets: ["obisd"]),
         // For the package of benchmarks.
         .library(name: "Workloads", targets: ["Workloads"]),
+        // For the program that libFuzzer drives.
+        .library(name: "Fuzzing", targets: ["Fuzzing"]),
     ],
     // An application: every direct dependency is pinned to one version.
     dependencies: [
@@ -171,6 +173,15 @@ let package = Package(
         .executableTarget(
             name: "Costs", dependencies: ["Workloads"], path: "Tests/Costs",
             exclude: ["count_allocations.c", "limits.json"], swiftSettings: testing),
+        // What hostile bytes are given to, and a test that does it with those that are stored.
+        .target(
+            name: "Fuzzing",
+            dependencies: [
+                "OBIS", "Wire", "IEC62056", "COSEM", "MBus", "SML", "Metering", "Configuration", "Transport", "Rules",
+                "Journal", "MQTT", "Discovery", "MeterSimulator", "Redaction", "Daemon", log, grdb,
+            ],
+            path: "Tests/Fuzz/Targets", swiftSettings: testing),
+        .testTarget(name: "FuzzTests", dependencies: ["Fuzzing", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "DiscoveryTests", dependencies: ["Discovery", "OBIS", "TestSupport"], swiftSettings: testing),
         .testTarget(name: "MQTTTests", dependencies: ["MQTT", "OBIS", "TestSupport", log], swiftSettings: testing),

@@ -10,10 +10,10 @@ import OBIS
 /// Where it is not, nothing is known but that one may have begun, and the next reading with a right clock ends it. As long as the monotonic clock has seen the
 /// meter all the time there is no hole, whatever the other says. A clock that is set back makes none either, and what was
 /// once a hole is never one again, since its entries are journaled.
-struct Backfill: Sendable, Equatable {
+package struct Backfill: Sendable, Equatable {
     /// A time in which nobody read the meter: entries whose intervals end after `after` and not after `through` are missing.
     /// `after` follows what is journaled.
-    struct Hole: Sendable, Equatable {
+    package struct Hole: Sendable, Equatable {
         var after: Timestamp
         let through: Timestamp
 
@@ -27,15 +27,15 @@ struct Backfill: Sendable, Equatable {
     }
 
     /// What is asked for at once, a part of one hole.
-    struct Chunk: Sendable, Equatable {
+    package struct Chunk: Sendable, Equatable {
         /// The end of its hole, which no other has.
         let hole: Timestamp
-        let after: Timestamp
-        let through: Timestamp
+        package let after: Timestamp
+        package let through: Timestamp
     }
 
     /// What a reading has shown.
-    struct Finding: Sendable, Equatable {
+    package struct Finding: Sendable, Equatable {
         var hole: Hole
         /// One too many, and the oldest.
         var givenUp: Hole?
@@ -77,7 +77,7 @@ struct Backfill: Sendable, Equatable {
     /// - Parameters:
     ///   - isSynchronized: whether `time` can be believed.
     ///   - patience: after how long without a reading the meter is offline.
-    mutating func read(
+    package mutating func read(
         at time: Timestamp, monotonic: Duration, isSynchronized: Bool, epoch: Int, patience: Duration
     ) -> Finding? {
         if epoch != self.epoch { begin(epoch) }
@@ -112,14 +112,14 @@ struct Backfill: Sendable, Equatable {
     }
 
     /// Another physical meter: the profile of the one before is gone with it.
-    mutating func begin(_ epoch: Int) {
+    package mutating func begin(_ epoch: Int) {
         self = Backfill(epoch: epoch)
     }
 
     // MARK: Filling them
 
     /// What to ask for now: of the oldest hole that does not rest. Nil where there is none.
-    func nextChunk(at now: Timestamp, monotonic: Duration) -> Chunk? {
+    package func nextChunk(at now: Timestamp, monotonic: Duration) -> Chunk? {
         let hole = holes.first { hole in
             let rests = hole.restsUntil.map { monotonic < $0 } ?? false
             return !rests && (!hole.wasAskedEarly || hole.through + Self.settling <= now)
@@ -137,7 +137,7 @@ struct Backfill: Sendable, Equatable {
     /// All of the chunk was answered, be it that there was nothing: then the meter was dead as well.
     ///
     /// The newest entry may be missing where the meter's clock is late; that is asked for once more, when it must be there.
-    mutating func finished(_ chunk: Chunk, at now: Timestamp) {
+    package mutating func finished(_ chunk: Chunk, at now: Timestamp) {
         let certain = now - Self.settling
         change(chunk) { hole in
             hole.after = max(hole.after, min(chunk.through, certain))
@@ -149,7 +149,7 @@ struct Backfill: Sendable, Equatable {
 
     /// - Returns: whether the hole rests now.
     @discardableResult
-    mutating func failed(_ chunk: Chunk, monotonic: Duration) -> Bool {
+    package mutating func failed(_ chunk: Chunk, monotonic: Duration) -> Bool {
         var rests = false
         change(chunk) { hole in
             hole.failures += 1
@@ -190,7 +190,7 @@ private struct StoredBackfill: Codable {
 
 extension Backfill {
     /// - Returns: nil for bytes that are no such state.
-    init?(stored bytes: [UInt8]) {
+    package init?(stored bytes: [UInt8]) {
         guard let stored = try? JSONDecoder().decode(StoredBackfill.self, from: Data(bytes)) else { return nil }
         self.init(epoch: max(1, clamped(stored.epoch)))
         lastRead = stored.read.map { Timestamp(milliseconds: $0) }
@@ -203,7 +203,7 @@ extension Backfill {
         }
     }
 
-    var stored: [UInt8] {
+    package var stored: [UInt8] {
         let stored = StoredBackfill(
             epoch: epoch, read: lastRead?.milliseconds, covered: covered?.milliseconds,
             holes: holes.map { .init(after: $0.after.milliseconds, through: $0.through.milliseconds) })

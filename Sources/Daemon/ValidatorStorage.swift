@@ -42,7 +42,7 @@ private struct StoredTotal: Decodable {
 
 extension ValidatorState {
     /// - Returns: nil for bytes that are no such state.
-    init?(stored bytes: [UInt8]) {
+    package init?(stored bytes: [UInt8]) {
         guard let stored = try? JSONDecoder().decode(StoredState.self, from: Data(bytes)) else { return nil }
         self.init()
         epoch = max(1, clamped(stored.epoch ?? 1))
@@ -69,7 +69,7 @@ extension ValidatorState {
     }
 
     /// Written with every reading, and so without an encoder's detours.
-    var stored: [UInt8] {
+    package var stored: [UInt8] {
         var json = JSONWriter(capacity: 1024)
         json.object { json in
             json.member("epoch", epoch)

@@ -5,7 +5,7 @@ import Glibc
 ///
 /// SQLite takes a log as ended where its sums no longer match, which is right after a power cut: the last transaction was
 /// not synced. Where whole transactions with readings follow, the log is damaged, and they were synced.
-struct DamagedFile: ~Copyable {
+package struct DamagedFile: ~Copyable {
     let pageSize: Int
     private(set) var pageCount: Int
     private let database: Int32
@@ -21,7 +21,7 @@ struct DamagedFile: ~Copyable {
     let hasMaps: Bool
 
     /// - Throws: `access` where the file cannot be read.
-    init(_ files: JournalFiles) throws(JournalError) {
+    package init(_ files: JournalFiles) throws(JournalError) {
         database = unsafe open(files.path, O_RDONLY | O_CLOEXEC)
         guard database >= 0 else { throw .noAccess(files, JournalFiles.reason(errno)) }
         log = unsafe open(files.path + "-wal", O_RDONLY | O_CLOEXEC)
@@ -34,7 +34,7 @@ struct DamagedFile: ~Copyable {
     }
 
     /// Whether it is a journal of this format or an older one, by its first page.
-    var isJournal: Bool {
+    package var isJournal: Bool {
         guard let first = page(1) else { return false }
         return first.bigEndian(at: 68, bytes: 4) == Int(Schema.applicationID)
             && first.bigEndian(at: 60, bytes: 4) <= Schema.migrations.count
@@ -44,7 +44,7 @@ struct DamagedFile: ~Copyable {
     var places: Range<Int> { 1..<(pageCount + versions.count + 1) }
 
     /// Takes what follows the damage in the log for committed as well.
-    mutating func readBehindDamage(_ files: JournalFiles) {
+    package mutating func readBehindDamage(_ files: JournalFiles) {
         guard isLogDamaged else { return }
         let frames = frames(bytes: Int(files.logBytes))
         guard let last = frames.lastIndex(where: \.isCommit) else { return }

@@ -3,7 +3,7 @@ import OBIS
 
 extension Database {
     /// Readings and gaps after a position, in its order.
-    func entries(after position: Int64, limit: Int) throws -> [JournalEntry] {
+    package func entries(after position: Int64, limit: Int) throws -> [JournalEntry] {
         guard limit > 0 else { return [] }
         let (readings, end) = try readings(after: position, limit: limit)
         let gaps = try gaps(after: position, through: end, limit: limit)
@@ -101,7 +101,7 @@ extension Database {
     // MARK: Of one meter
 
     /// Nothing is indexed by meter, so the entries of all are looked at, a bounded number of them.
-    func entries(
+    package func entries(
         of meter: String, after position: Int64, through end: Int64, limit: Int
     ) throws -> (entries: [JournalEntry], through: Int64) {
         let start = max(position, try firstPosition() - 1)
@@ -143,7 +143,7 @@ extension Database {
     }
 
     /// What every outlet has, by its name.
-    func cursors() throws -> [String: OutletCursor] {
+    package func cursors() throws -> [String: OutletCursor] {
         var cursors: [String: OutletCursor] = [:]
         for row in try Row.fetchAll(cachedStatement(sql: "SELECT position, apart, name FROM outlet")) {
             cursors[try row.text(2)] = try OutletCursor(row)
@@ -156,7 +156,7 @@ extension Database {
         return try Row.fetchOne(statement, arguments: [meter, key])?.bytes(0)
     }
 
-    func values(of meter: String) throws -> [String: [UInt8]] {
+    package func values(of meter: String) throws -> [String: [UInt8]] {
         var values: [String: [UInt8]] = [:]
         let statement = try cachedStatement(sql: "SELECT key, value FROM state WHERE meter = ?")
         let rows = try Row.fetchCursor(statement, arguments: [meter])

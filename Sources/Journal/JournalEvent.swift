@@ -53,7 +53,7 @@ extension Database {
     }
 
     /// Behind a number, in their order. One that does not match its checksum is left out.
-    func events(_ kind: String, after number: Int64, limit: Int) throws -> [JournalEvent] {
+    package func events(_ kind: String, after number: Int64, limit: Int) throws -> [JournalEvent] {
         let statement = try cachedStatement(
             sql: """
                 SELECT number, meter, kind, at, payload, checksum FROM event WHERE number > ? AND kind = ?

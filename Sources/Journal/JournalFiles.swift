@@ -2,8 +2,10 @@ import Glibc
 import OBIS
 
 /// The files that make up one journal, by their names.
-struct JournalFiles: Sendable {
+package struct JournalFiles: Sendable {
     let path: String
+
+    package init(path: String) { self.path = path }
 
     /// What SQLite puts beside a database: the write-ahead log, its index, and the rollback journal of the first moment.
     static let companions = ["-wal", "-shm", "-journal"]

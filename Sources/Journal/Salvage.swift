@@ -2,7 +2,7 @@ import OBIS
 
 /// What a damaged file still says. Every row carries a checksum, so that none is taken for what it is not, and the
 /// trees that lead to the rows are not needed.
-struct Salvage {
+package struct Salvage {
     struct FoundMeter {
         var lastSeq: Int64
         var lastPosition: Int64
@@ -30,7 +30,7 @@ struct Salvage {
     private(set) var formerEnd: Int64 = 0
 
     /// Looks at every page once.
-    init(_ file: borrowing DamagedFile) {
+    package init(_ file: borrowing DamagedFile) {
         // Versions first: what stands on the page itself counts more.
         for page in file.places.reversed() {
             for index in 0..<file.rowCount(page) {
@@ -51,7 +51,7 @@ struct Salvage {
     }
 
     /// Whether every meter's last number is known, so that the next one is certain. Ids are given without holes.
-    var isCertain: Bool {
+    package var isCertain: Bool {
         let last = max(names.keys.max() ?? 0, meters.keys.max() ?? 0, readings.map(\.meter).max() ?? 0)
         return stream != nil && !meters.isEmpty && meters.count == last
     }

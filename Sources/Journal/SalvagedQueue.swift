@@ -2,7 +2,7 @@ import OBIS
 
 /// The queue of a damaged journal as it goes on: what was found, in its order, and gaps where something is missing. Positions
 /// are given anew, so that they are without holes again.
-struct SalvagedQueue {
+package struct SalvagedQueue {
     enum Content {
         case reading(Salvage.FoundReading)
         case gap(NumberedGap)
@@ -31,9 +31,9 @@ struct SalvagedQueue {
     private let acknowledged: Int64
     private var entries: [Entry] = []
     /// Readings that are missing, as far as their numbers tell.
-    private(set) var missing: Int64 = 0
+    package private(set) var missing: Int64 = 0
 
-    init(_ salvage: Salvage) {
+    package init(_ salvage: Salvage) {
         self.salvage = salvage
         acknowledged = salvage.outlets.values.map(\.complete).min() ?? 0
         known = (salvage.readings.map(\.position) + salvage.gaps.keys).sorted()

@@ -2,7 +2,7 @@ import LogMessages
 import Logging
 
 /// The log lines of a client: the first failure, every change and each tenth repetition. Used by its thread only.
-final class ConnectionLog {
+package final class ConnectionLog {
     private let logger: Logger
     private let paced: PacedLog
     private var last: Disconnection?
@@ -14,7 +14,7 @@ final class ConnectionLog {
     private let clientID: String
     private var droppedMessages = 0
 
-    init(_ logger: Logger, settings: BrokerSettings) {
+    package init(_ logger: Logger, settings: BrokerSettings) {
         var logger = logger
         logger[metadataKey: "broker"] = "\(settings.place)"
         logger[metadataKey: "client_id"] = "\(settings.clientID)"

@@ -60,7 +60,7 @@ struct ConnectionThread: Sendable {
 
     private func connectOnce(_ settings: BrokerSettings, _ log: ConnectionLog, onlyIPv4: Bool) -> Attempt {
         do {
-            let session = try Session(
+            let session = try BrokerSession(
                 settings: settings, mailbox: mailbox, wakeUp: wakeUp, log: log, events: events, messages: messages)
             let end = session.run(onlyIPv4: onlyIPv4)
             let wasStable = session.opened.map { clock.now - $0 >= .seconds(30) } ?? false

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// What callers on any thread and the connection's thread share.
-final class Mailbox: Sendable {
+package final class Mailbox: Sendable {
     /// Messages without an outcome, at most: what a burst of all meters may leave waiting.
     static let limit = 1024
 
@@ -34,12 +34,14 @@ final class Mailbox: Sendable {
 
     private let state = Mutex(State())
 
+    package init() {}
+
     // MARK: Callers
 
     var isConnected: Bool { state.withLock { $0.isConnected && $0.phase == .running } }
 
     /// - Returns: false if it was started before.
-    func begin(_ wakeUp: WakeUp) -> Bool {
+    package func begin(_ wakeUp: WakeUp) -> Bool {
         state.withLock {
             guard $0.phase == .idle else { return false }
             $0.phase = .running
@@ -60,7 +62,7 @@ final class Mailbox: Sendable {
         }
     }
 
-    func subscribe(_ filter: String, qos: Int) {
+    package func subscribe(_ filter: String, qos: Int) {
         state.withLock { state in
             state.subscriptions.removeAll { $0.filter == filter }
             state.subscriptions.append((filter, qos))

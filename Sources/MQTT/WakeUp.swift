@@ -2,10 +2,10 @@ import CLinux
 import Glibc
 
 /// Wakes the connection's thread out of `poll`. It may be signalled from every thread.
-final class WakeUp: Sendable {
+package final class WakeUp: Sendable {
     let descriptor: Int32
 
-    init() throws(MQTTStartError) {
+    package init() throws(MQTTStartError) {
         descriptor = obisd_event_fd_open()
         guard descriptor >= 0 else { throw MQTTStartError(call: "eventfd", errno: errno) }
     }

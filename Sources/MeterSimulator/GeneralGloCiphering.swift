@@ -2,14 +2,21 @@ import Crypto
 import OBIS
 
 /// General-glo-ciphering as a meter does it: suite 0, with a tag where there is an authentication key.
-struct GeneralGloCiphering {
+package struct GeneralGloCiphering {
     let manufacturer: [UInt8]
     let serial: String
     let encryptionKey: Secret
     /// Nil: encrypted without a tag (security control 20).
     let authenticationKey: Secret?
 
-    func encrypt(_ plain: [UInt8], counter: UInt32) -> [UInt8] {
+    package init(manufacturer: [UInt8], serial: String, encryptionKey: Secret, authenticationKey: Secret?) {
+        self.manufacturer = manufacturer
+        self.serial = serial
+        self.encryptionKey = encryptionKey
+        self.authenticationKey = authenticationKey
+    }
+
+    package func encrypt(_ plain: [UInt8], counter: UInt32) -> [UInt8] {
         let title =
             manufacturer + [0x67, 0x72] + Self.bigEndian(UInt32(truncatingIfNeeded: serial.hashed)).suffix(3)
         let control: UInt8 = authenticationKey == nil ? 0x20 : 0x30

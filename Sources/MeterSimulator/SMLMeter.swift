@@ -54,7 +54,7 @@ public struct SMLMeter: Sendable {
     }
 
     /// Puts messages into the transport: doubles escape sequences, fills up, adds the checksum.
-    static func file(_ messages: [UInt8], usesKermit: Bool) -> [UInt8] {
+    package static func file(_ messages: [UInt8], usesKermit: Bool) -> [UInt8] {
         let escape: [UInt8] = [0x1B, 0x1B, 0x1B, 0x1B]
         let fill = (4 - messages.count % 4) % 4
         var file = escape + [0x01, 0x01, 0x01, 0x01]

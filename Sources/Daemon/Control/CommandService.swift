@@ -104,8 +104,8 @@ final class CommandGate: Sendable {
 }
 
 /// One command as it stands in its message.
-struct Command: Decodable, Sendable, Hashable {
-    enum Verb: String, Decodable, Sendable { case read, ignore, resolve }
+package struct Command: Decodable, Sendable, Hashable {
+    package enum Verb: String, Decodable, Sendable { case read, ignore, resolve }
 
     /// Of the command: the same one is done once.
     var id: String
@@ -131,8 +131,8 @@ struct Command: Decodable, Sendable, Hashable {
 }
 
 /// Which commands are done: new ones, in time, of a reasonable size.
-struct CommandLedger {
-    enum Verdict {
+package struct CommandLedger {
+    package enum Verdict {
         case admitted(Command)
         case refused(id: String?, String)
 
@@ -166,14 +166,14 @@ struct CommandLedger {
     init() {}
 
     /// - Parameter bytes: from `stored`; what is no such thing is nothing.
-    init(stored bytes: [UInt8]) {
+    package init(stored bytes: [UInt8]) {
         known = (try? JSONDecoder().decode([Known].self, from: Data(bytes))) ?? []
     }
 
     /// To be kept over a restart.
-    var stored: [UInt8] { (try? JSONEncoder().encode(known)).map { [UInt8]($0) } ?? [] }
+    package var stored: [UInt8] { (try? JSONEncoder().encode(known)).map { [UInt8]($0) } ?? [] }
 
-    mutating func admit(_ message: MQTTMessage, now: Timestamp) -> Verdict {
+    package mutating func admit(_ message: MQTTMessage, now: Timestamp) -> Verdict {
         guard message.payload.count <= CommandService.limit else {
             return .refused(id: nil, "the command is too large")
         }

@@ -38,7 +38,7 @@ public struct ControlRequest: Codable, Sendable, Hashable {
         (try? JSONEncoder().encode(self)).map { [UInt8]($0) } ?? []
     }
 
-    init?(_ line: some Sequence<UInt8>) {
+    package init?(_ line: some Sequence<UInt8>) {
         guard let request = try? JSONDecoder().decode(Self.self, from: Data(line)) else { return nil }
         self = request
     }

@@ -2,7 +2,7 @@ import CMosquitto
 import Glibc
 
 /// One connection from the first attempt to its end, on the connection's thread.
-final class Session {
+package final class BrokerSession {
     /// From the beginning to the broker's answer.
     static let answerLimit = Duration.seconds(15)
     /// From sending a message to its acknowledgement, and for data that the other host does not confirm.
@@ -38,7 +38,7 @@ final class Session {
     /// Whether the address never answered.
     var neverReached: Bool { stage == .connecting }
 
-    init(
+    package init(
         settings: BrokerSettings, mailbox: Mailbox, wakeUp: WakeUp, log: ConnectionLog,
         events: AsyncStream<MQTTClient.Event>.Continuation, messages: AsyncStream<MQTTMessage>.Continuation
     ) throws(Disconnection) {
@@ -52,7 +52,7 @@ final class Session {
     }
 
     /// Returns when the connection has ended and every message has its outcome.
-    func run(onlyIPv4: Bool) -> Disconnection {
+    package func run(onlyIPv4: Bool) -> Disconnection {
         do {
             try library.connect(onlyIPv4: onlyIPv4)
             library.limitSilence(to: Self.silenceLimit)
