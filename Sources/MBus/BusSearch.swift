@@ -74,6 +74,32 @@ public struct BusSearch: Sendable, Hashable, Codable {
         digits = 0...(hexadecimal ? 0xE : 9)
     }
 
+    /// Reads a search that was kept.
+    ///
+    /// - Throws: `DecodingError` for what no search can have come to.
+    public init(from decoder: any Decoder) throws {
+        let kept = try decoder.container(keyedBy: CodingKeys.self)
+        primaries = try kept.decode([UInt8].self, forKey: .primaries)
+        beginnings = try kept.decode([[UInt8]].self, forKey: .beginnings)
+        digits = try kept.decode(ClosedRange<UInt8>.self, forKey: .digits)
+        found = try kept.decode([Found].self, forKey: .found)
+        unresolved = try kept.decode([String].self, forKey: .unresolved)
+        asked = try kept.decode(Int.self, forKey: .asked)
+        collisions = try kept.decode([Int].self, forKey: .collisions)
+        isGivenUp = try kept.decode(Bool.self, forKey: .isGivenUp)
+        guard isPossible else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .beginnings, in: kept, debugDescription: "the search has what no search can have come to")
+        }
+    }
+
+    private var isPossible: Bool {
+        digits.lowerBound == 0 && digits.upperBound <= 0xE && (0..<(1 << 32)).contains(asked)
+            && beginnings.allSatisfy { $0.count <= Self.length && $0.allSatisfy(digits.contains) }
+            && collisions.count == Self.length + 1
+            && collisions.allSatisfy { (0...(Self.mostCollisions + 1)).contains($0) }
+    }
+
     /// The next one to ask for; nil at the end.
     public var next: Probe? {
         if let address = primaries.first { return .primary(address) }

@@ -68,8 +68,10 @@ public struct MeterTime: Hashable, Sendable {
     /// The instant, given the offset in force.
     ///
     /// - Parameter utcOffset: minutes east of UTC.
+    /// - Returns: the end of all times for one beyond it.
     public func timestamp(utcOffset: Int) -> Timestamp {
-        Timestamp(milliseconds: (localSeconds - Int64(utcOffset) * 60) * 1000)
+        let (milliseconds, overflow) = (localSeconds - Int64(utcOffset) * 60).multipliedReportingOverflow(by: 1000)
+        return Timestamp(milliseconds: overflow ? (years < 0 ? .min : .max) : milliseconds)
     }
 
     /// The same clock reading in a zone that is known from elsewhere.

@@ -70,13 +70,15 @@ extension DLMSServer {
         switch choice {
         case Choice.normal:
             let descriptor = try AttributeDescriptor(&reader)
-            return answer(invokeID, read(descriptor, association, moment), &association)
+            return answer(invokeID, read(descriptor, of: objects(moment), association, moment), &association)
         case Choice.next:
             return .success(next(try reader.uint32(), invokeID, &association))
         case Choice.withList where association.conformance.contains(.multipleReferences):
             var descriptors: [AttributeDescriptor] = []
             for _ in 0..<(try reader.uint8()) { descriptors.append(try AttributeDescriptor(&reader)) }
-            return answer(invokeID, descriptors.map { read($0, association, moment) }, &association)
+            let objects = objects(moment)
+            let results = descriptors.map { read($0, of: objects, association, moment) }
+            return answer(invokeID, results, &association)
         default:
             return .failure(.unknownService)
         }

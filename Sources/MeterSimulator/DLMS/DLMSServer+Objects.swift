@@ -15,11 +15,11 @@ extension DLMSServer {
 
     // MARK: Reading
 
+    /// - Parameter objects: those of the moment.
     func read(
-        _ descriptor: AttributeDescriptor, _ association: Association, _ moment: Moment
+        _ descriptor: AttributeDescriptor, of objects: [COSEMObject], _ association: Association, _ moment: Moment
     ) -> Result<[UInt8], AccessResult> {
         if let refusal = configuration.refusals[descriptor.code] { return .failure(refusal) }
-        let objects = objects(moment)
         guard let object = objects.first(where: { $0.code == descriptor.code }) else {
             return .failure(.objectUndefined)
         }
@@ -77,7 +77,7 @@ extension DLMSServer {
 
     // MARK: Objects
 
-    private func objects(_ moment: Moment) -> [COSEMObject] {
+    func objects(_ moment: Moment) -> [COSEMObject] {
         identification(moment) + administration() + energies(moment.house) + powers(moment.house)
             + [demand(moment), maximum(moment), profile(moment)]
     }

@@ -20,7 +20,8 @@ extension FuzzTarget {
             session("client.listing", .wrapper, registers: []),
         ] + [
             FuzzTarget("client.handover", .session, seeds: conversations) { bytes in
-                Conversation.run(bytes, handover(), OpticalPeer(OpticalMeter.Configuration(), binary: binary()))
+                let meter = OpticalPeer(OpticalMeter.Configuration(), binary: binary())
+                Conversation.run(bytes, handover(), meter, hasLoadProfile: true)
             },
             FuzzTarget("client.exchange", .framer) {
                 recordings
@@ -69,7 +70,7 @@ extension FuzzTarget {
                 }
             }
             let peer = DLMSPeer(meter: meter(framing, mechanism, ciphering), framing: framing)
-            Conversation.run(bytes, DLMSClient(settings: settings), peer)
+            Conversation.run(bytes, DLMSClient(settings: settings), peer, hasLoadProfile: true)
         }
     }
 

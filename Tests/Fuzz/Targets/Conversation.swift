@@ -21,6 +21,7 @@ struct Conversation {
     private var peer: any Peer
     private var choices: Choices
     private let isPolled: Bool
+    private let hasLoadProfile: Bool
 
     /// What the meter said and the session has not heard.
     private var waiting: [[UInt8]] = []
@@ -35,10 +36,16 @@ struct Conversation {
     private static let mostWaiting = 64
 
     /// Goes through the whole conversation, and to its end.
+    ///
+    /// - Parameters:
+    ///   - isPolled: whether the meter is asked.
+    ///   - hasLoadProfile: whether its load profile may be.
     static func run(
-        _ bytes: [UInt8], _ session: any Session<Telegram>, _ peer: any Peer, isPolled: Bool = true
+        _ bytes: [UInt8], _ session: any Session<Telegram>, _ peer: any Peer, isPolled: Bool = true,
+        hasLoadProfile: Bool = false
     ) {
-        var conversation = Conversation(session, peer, Choices(bytes), isPolled: isPolled)
+        var conversation = Conversation(
+            session: session, peer: peer, choices: Choices(bytes), isPolled: isPolled, hasLoadProfile: hasLoadProfile)
         conversation.handle(.opened)
         var steps = 0
         while !conversation.choices.isUsedUp, steps < mostSteps {
@@ -48,11 +55,14 @@ struct Conversation {
         conversation.end()
     }
 
-    private init(_ session: any Session<Telegram>, _ peer: any Peer, _ choices: Choices, isPolled: Bool) {
+    private init(
+        session: any Session<Telegram>, peer: any Peer, choices: Choices, isPolled: Bool, hasLoadProfile: Bool
+    ) {
         self.session = session
         self.peer = peer
         self.choices = choices
         self.isPolled = isPolled
+        self.hasLoadProfile = hasLoadProfile
     }
 
     // MARK: Events
@@ -69,7 +79,7 @@ struct Conversation {
         case 8: handle(.received(peer.framed(choices.run())))
         case 9: timer()
         case 10: ask(.poll)
-        case 11: ask(.readProfile(span()))
+        case 11: ask(hasLoadProfile ? .readProfile(span()) : .poll)
         case 12: handle(.boundary)
         case 13: misplace()
         case 14: reopen()

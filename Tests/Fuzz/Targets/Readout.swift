@@ -57,7 +57,8 @@ extension FuzzTarget {
                 signOn: .init(retries: 1), password: Sample.password, registers: ["0.0.0", "1.8.0"], request: request)
             let meter = OpticalMeter.Configuration(
                 programming: .init(password: "12345678", partialBlock: 8 + choices.number(below: 64)))
-            Conversation.run(choices.rest(), ProgrammingSession(settings: settings), OpticalPeer(meter))
+            Conversation.run(
+                choices.rest(), ProgrammingSession(settings: settings), OpticalPeer(meter), hasLoadProfile: true)
         },
     ]
 

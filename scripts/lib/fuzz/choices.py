@@ -5,13 +5,14 @@ import pathlib
 
 _DESCRIPTION = """\
 Gives bytes that nobody expects to every framer, decoder, session and stored state, and lets libFuzzer find those that
-reach something new. Fails where one of them traps, hangs, leaks, is slow or takes much memory, and says how to do it again."""
+reach something new. Fails where one of them traps, hangs, leaks, is slow or takes much memory, and says how to do it
+again."""
 
 _MORE = """\
 what is a finding:
   a trap, a failed precondition of the target or a report of the address sanitizer;
   memory that nobody frees, but for what Tests/Fuzz/leaks.txt names with its reason;
-  an input that takes more than 100 ms of processor time, twice;
+  an input that takes more than 100 ms of processor time, twice (1 s without --release);
   an allocation of more than 256 MiB, or a process that grows by more than 256 MiB beyond what it has at its start.
 
   A finding becomes a file in Tests/Fuzz/Corpus/<target>, which FuzzTests gives to its target from then on, and a test
@@ -39,12 +40,12 @@ def parse(arguments):
     long.add_argument("--minutes", type=_positive, help="for each target; 1 where nothing is said")
     long.add_argument("--seconds", type=_positive, help="for each target")
     long.add_argument("--runs", type=_positive, help="executions of each target, however long that takes")
-    long.add_argument("--wanted", action="store_true", help="until each target has the executions that are wanted of it")
+    long.add_argument("--wanted", action="store_true", help="until each target has as many executions as are wanted")
     add("--release", action="store_true", help="the code as it is released")
     add("--jobs", type=_positive, default=1, help="targets at once")
     add("--record", action="store_true", help="add the executions to docs/fuzz.json, and write the table")
     add("--list", action="store_true", help="print the targets, and do nothing")
-    add("--table", action="store_true", help="write the table of docs/robustness.md from docs/fuzz.json, and do nothing")
+    add("--table", action="store_true", help="write the table of docs/robustness.md, and do nothing")
     add("--input", type=pathlib.Path, metavar="FILE", help="give this file to the one target, and nothing else")
     chosen = parser.parse_args(arguments)
     if not chosen.targets and not chosen.list and not chosen.table:

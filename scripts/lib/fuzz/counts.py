@@ -62,7 +62,8 @@ class Counts:
             )
         reached = sum(entry["debug"] + entry["release"] >= entry["wanted"] for entry in self.targets.values())
         total = sum(entry["debug"] + entry["release"] for entry in self.targets.values())
-        lines += ["", f"{_grouped(total)} executions in all; {reached} of {len(self.targets)} targets have what is wanted."]
+        words = f"{_grouped(total)} executions in all; {reached} of {len(self.targets)} targets have what is wanted."
+        lines += ["", words]
         return "\n".join(lines) + "\n"
 
 

@@ -27,13 +27,16 @@ class Target:
 class Program:
     def __init__(self, is_release):
         self.mode = "release" if is_release else "debug"
+        # In ms; without optimisation everything takes many times as long.
+        self.slow = 100 if is_release else 1000
         self._options = ["--package-path", str(ROOT / "Tests/Fuzz/Program")]
         self._options += ["--scratch-path", str(ROOT / (".build/fuzz-release" if is_release else ".build/fuzz"))]
         self._options += (["-c", "release"] if is_release else []) + _SANITIZERS
 
     def build(self):
         print(f"Building the {self.mode} program for fuzzing", file=sys.stderr, flush=True)
-        done = subprocess.run(["swift", "build", *self._options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        command = ["swift", "build", *self._options]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         # The linker tells of each hidden symbol of the sanitizer.
         lines = [line for line in done.stdout.splitlines() if "Cannot export local symbol" not in line]
         if done.returncode != 0:

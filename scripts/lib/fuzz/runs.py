@@ -33,7 +33,7 @@ class Run:
         self._corpus = ROOT / ".build/fuzz-corpus" / target.name
         self._seeds = ROOT / ".build/fuzz-seeds" / target.name
         self._stored = ROOT / "Tests/Fuzz/Corpus" / target.name
-        self._environment = {"OBISD_FUZZ_TARGET": target.name}
+        self._environment = {"OBISD_FUZZ_TARGET": target.name, "OBISD_FUZZ_SLOW": str(program.slow)}
 
     def fuzz(self, seconds=None, runs=None):
         self._prepare()
@@ -97,7 +97,7 @@ class Run:
         if done.returncode != 0:
             result.finding = self._told(output)
         elif not covered:
-            result.finding = f"{self._target.name}: no coverage was measured, so that nothing was led by it:\n{output[-1500:]}"
+            result.finding = f"{self._target.name}: nothing was led by coverage: `cov:` is missing:\n{output[-1500:]}"
 
     @staticmethod
     def _number(pattern, text):
