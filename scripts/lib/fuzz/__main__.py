@@ -56,7 +56,7 @@ def repeat(program, targets, file):
 def fuzz(program, target, chosen):
     """- Returns: whether nothing was found."""
     for seconds, runs in parts(target, chosen):
-        result = Run(program, target).fuzz(seconds, runs)
+        result = Run(program, target).fuzz(seconds, runs, chosen.seed)
         if chosen.record:
             Counts.record(target, program.mode, result)
         tell(result)

@@ -41,6 +41,7 @@ def parse(arguments):
     long.add_argument("--seconds", type=_positive, help="for each target")
     long.add_argument("--runs", type=_positive, help="executions of each target, however long that takes")
     long.add_argument("--wanted", action="store_true", help="until each target has as many executions as are wanted")
+    add("--seed", type=_positive, help="equal seeds begin with the same inputs (chance)")
     add("--release", action="store_true", help="the code as it is released")
     add("--jobs", type=_positive, default=1, help="targets at once")
     add("--record", action="store_true", help="add the executions to docs/fuzz.json, and write the table")

@@ -35,10 +35,12 @@ class Run:
         self._stored = ROOT / "Tests/Fuzz/Corpus" / target.name
         self._environment = {"OBISD_FUZZ_TARGET": target.name, "OBISD_FUZZ_SLOW": str(program.slow)}
 
-    def fuzz(self, seconds=None, runs=None):
+    def fuzz(self, seconds=None, runs=None, seed=None):
         self._prepare()
         result = Result(self._target.name, baseline=self._baseline())
         limit = [f"-max_total_time={seconds}"] if seconds else [f"-runs={runs}"]
+        if seed:
+            limit.append(f"-seed={seed}")
         folders = [self._corpus, self._seeds] + ([self._stored] if self._stored.is_dir() else [])
         done = self._program.run(
             [
