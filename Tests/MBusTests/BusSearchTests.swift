@@ -172,4 +172,23 @@ struct BusSearchTests {
             #expect(try Self.run(bus, BusSearch(), keeping: true) == (try Self.run(bus, BusSearch())))
         }
     }
+
+    /// A file that was damaged or written by hand: gone on with, each of these would end the process.
+    @Test(
+        "what no search can have come to is refused",
+        arguments: [
+            ("\"beginnings\":[[]]", "\"beginnings\":[[1,2,3,4,5,6,7,8,9]]"),
+            ("\"beginnings\":[[]]", "\"beginnings\":[[15]]"),
+            ("\"asked\":0", "\"asked\":9223372036854775807"),
+            ("\"asked\":0", "\"asked\":-1"),
+            ("\"collisions\":[0,0,0,0,0,0,0,0,0]", "\"collisions\":[]"),
+            ("\"collisions\":[0,", "\"collisions\":[9223372036854775807,"),
+            ("\"digits\":[0,14]", "\"digits\":[0,255]"),
+        ])
+    func impossible(good: String, bad: String) throws {
+        let kept = String(decoding: try JSONEncoder().encode(BusSearch()), as: UTF8.self)
+        #expect(kept.contains(good))
+        let damaged = Data(kept.replacing(good, with: bad).utf8)
+        #expect(throws: DecodingError.self) { try JSONDecoder().decode(BusSearch.self, from: damaged) }
+    }
 }

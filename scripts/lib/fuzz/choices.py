@@ -12,7 +12,7 @@ _MORE = """\
 what is a finding:
   a trap, a failed precondition of the target or a report of the address sanitizer;
   memory that nobody frees, but for what Tests/Fuzz/leaks.txt names with its reason;
-  an input that takes more than 100 ms of processor time, twice (1 s without --release);
+  an input that takes more than 100 ms of processor time, twice (10 s without --release);
   an allocation of more than 256 MiB, or a process that grows by more than 256 MiB beyond what it has at its start.
 
   A finding becomes a file in Tests/Fuzz/Corpus/<target>, which FuzzTests gives to its target from then on, and a test

@@ -27,8 +27,8 @@ class Target:
 class Program:
     def __init__(self, is_release):
         self.mode = "release" if is_release else "debug"
-        # In ms; without optimisation everything takes many times as long.
-        self.slow = 100 if is_release else 1000
+        # In ms; without optimisation a whole conversation takes a second and more.
+        self.slow = 100 if is_release else 10_000
         self._options = ["--package-path", str(ROOT / "Tests/Fuzz/Program")]
         self._options += ["--scratch-path", str(ROOT / (".build/fuzz-release" if is_release else ".build/fuzz"))]
         self._options += (["-c", "release"] if is_release else []) + _SANITIZERS
