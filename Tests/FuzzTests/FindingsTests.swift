@@ -23,6 +23,14 @@ struct FindingsTests {
         arguments: ["property-that-mqtt-5-does-not-know", "property-that-mqtt-5-does-not-know-in-a-message"])
     func unknownProperty(file: String) throws { try replay("broker.packets", file) }
 
+    @Test("a kept search may hold the beginning of no address")
+    func search() throws { try replay("state.search", "beginning-longer-than-an-address") }
+
+    @Test(
+        "a meter's clock may show a time that no instant has",
+        arguments: ["time-beyond-all-times", "time-before-all-times"])
+    func calendar(file: String) throws { try replay("values.calendar", file) }
+
     /// Returns where the target survives it.
     private func replay(_ target: String, _ file: String) throws {
         let path = "\(#filePath)/../../Fuzz/Corpus/\(target)/\(file)"
