@@ -1,7 +1,10 @@
 """Coverage-guided fuzzing. Started by scripts/fuzz, which says how in its help."""
 
 import concurrent.futures
+import pathlib
 import sys
+
+sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 
 import choices
 from counts import Counts

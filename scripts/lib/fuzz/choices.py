@@ -3,6 +3,8 @@
 import argparse
 import pathlib
 
+from options import positive
+
 _DESCRIPTION = """\
 Gives bytes that nobody expects to every framer, decoder, session and stored state, and lets libFuzzer find those that
 reach something new. Fails where one of them traps, hangs, leaks, is slow or takes much memory, and says how to do it
@@ -37,13 +39,13 @@ def parse(arguments):
     add = parser.add_argument
     add("targets", nargs="*", metavar="TARGET", help="as sml.framer, or the beginning of names as sml; all for all")
     long = parser.add_mutually_exclusive_group()
-    long.add_argument("--minutes", type=_positive, help="for each target; 1 where nothing is said")
-    long.add_argument("--seconds", type=_positive, help="for each target")
-    long.add_argument("--runs", type=_positive, help="executions of each target, however long that takes")
+    long.add_argument("--minutes", type=positive, metavar="N", help="for each target; 1 where nothing is said")
+    long.add_argument("--seconds", type=positive, metavar="N", help="for each target")
+    long.add_argument("--runs", type=positive, metavar="N", help="executions of each target, however long that takes")
     long.add_argument("--wanted", action="store_true", help="until each target has as many executions as are wanted")
-    add("--seed", type=_positive, help="equal seeds begin with the same inputs (chance)")
+    add("--seed", type=positive, metavar="N", help="equal seeds begin with the same inputs (chance)")
     add("--release", action="store_true", help="the code as it is released")
-    add("--jobs", type=_positive, default=1, help="targets at once")
+    add("--jobs", type=positive, metavar="N", default=1, help="targets at once")
     add("--record", action="store_true", help="add the executions to docs/fuzz.json, and write the table")
     add("--list", action="store_true", help="print the targets, and do nothing")
     add("--table", action="store_true", help="write the table of docs/robustness.md, and do nothing")
@@ -52,10 +54,3 @@ def parse(arguments):
     if not chosen.targets and not chosen.list and not chosen.table:
         parser.error("name a target, or all")
     return chosen
-
-
-def _positive(text):
-    number = int(text)
-    if number <= 0:
-        raise argparse.ArgumentTypeError("a number above 0")
-    return number
