@@ -71,7 +71,7 @@ struct Conversation {
         while !Task.isCancelled {
             let delay = max(schedule.delay(now: clock.now, last: polls.last), rest(schedule))
             // The clock may be set meanwhile: a long wait looks at it again.
-            guard (try? await Task.sleep(for: min(delay, Self.longestSleep))) != nil else { return }
+            guard (try? await Task.pause(for: min(delay, Self.longestSleep))) != nil else { return }
             guard delay <= Self.longestSleep else { continue }
             polls.last = clock.now
             bell.ring()
@@ -348,8 +348,8 @@ private struct SessionTimer {
     mutating func arm(_ duration: Duration) {
         disarm()
         let (number, bell) = (number, bell)
-        task = Task {
-            guard (try? await Task.sleep(for: duration)) != nil else { return }
+        task = Task.onLoop {
+            guard (try? await Task.pause(for: duration)) != nil else { return }
             bell.ring(timer: number)
         }
     }

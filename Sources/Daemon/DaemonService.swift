@@ -43,6 +43,10 @@ public struct DaemonService: Sendable {
     ///
     /// - Throws: `JournalError` when there is no journal to begin with.
     public func run() async throws {
+        try await withTaskExecutorPreference(LoopExecutor.shared) { try await runOnLoop() }
+    }
+
+    private func runOnLoop() async throws {
         // Until the reloader listens: the configuration has just been read.
         _ = signal(SIGHUP, SIG_IGN)
         let pulses = Pulses(patience: patience, clock: clock)

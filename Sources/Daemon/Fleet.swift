@@ -181,7 +181,7 @@ actor Fleet {
     private func startReaders() {
         for index in running.indices where running[index].task == nil {
             let reader = running[index].reader
-            running[index].task = Task { await reader.run() }
+            running[index].task = Task.onLoop { await reader.run() }
         }
     }
 

@@ -6,6 +6,7 @@ import MQTT
 import Metering
 import OBIS
 import Rules
+import Transport
 import Wire
 
 /// What becomes of the telegrams of one meter: judged, journaled, merged into the state, announced.
@@ -318,7 +319,7 @@ actor MeterPipeline {
     private func hand(_ draft: ReadingDraft) {
         let draft = begin(draft)
         journal.append(draft) { result in
-            Task { await self.answered(draft, result) }
+            Task.onLoop { await self.answered(draft, result) }
         }
     }
 
@@ -331,7 +332,7 @@ actor MeterPipeline {
             unjournaled = nil
             journal.record(gap) { result in
                 // Where it still cannot be written, the gap goes on.
-                if case .failure = result { Task { await self.extendGap(by: gap) } }
+                if case .failure = result { Task.onLoop { await self.extendGap(by: gap) } }
             }
         }
         underWay += 1

@@ -70,7 +70,7 @@ struct MeterReader: Sendable {
             // A line that brought a reading works: the next attempt is an early one.
             if await pipeline.figures.telegrams > telegramsBefore { backoff.reset() }
             pulse.rest()
-            _ = try? await Task.sleep(for: backoff.next())
+            _ = try? await Task.pause(for: backoff.next())
         }
     }
 
@@ -88,7 +88,7 @@ struct MeterReader: Sendable {
     private func rest() async {
         pulse.rest()
         logger.notice("The recording was read to its end.")
-        while (try? await Task.sleep(for: .seconds(3600))) != nil {}
+        while (try? await Task.pause(for: .seconds(3600))) != nil {}
     }
 
     private func report(_ finding: Conversation.Finding) async {

@@ -3,6 +3,7 @@ import Journal
 import MQTT
 import OBIS
 import ServiceLifecycle
+import Transport
 import Wire
 
 /// Looks after what depends on time alone: meters that fell silent, and the daemon's own figures.
@@ -49,11 +50,11 @@ struct Overseer: Service {
                     lastError = error
                     lastRevision = revision
                     // A journal that gets no readings ages as well.
-                    Task { await journal.retain() }
+                    Task.onLoop { await journal.retain() }
                     live.set(topics.info, await info().json())
                 }
                 trim.look { clock.monotonic }
-            } while (try? await Task.sleep(for: Self.tick)) != nil
+            } while (try? await Task.pause(for: Self.tick)) != nil
         }
         pulse.rest()
     }

@@ -225,6 +225,9 @@ struct PublishQueue {
     /// Whom the broker refuses at present.
     var metersApart: Set<String> { Set(apart.keys) }
 
+    /// Everything that the journal has was sent, and no meter waits apart.
+    var isCaughtUp: Bool { apart.isEmpty && main.needsPage && newest <= main.fetched }
+
     /// Nothing is under way.
     var isQuiet: Bool { underWay == 0 }
 

@@ -6,6 +6,7 @@ import MQTT
 import OBIS
 import ServiceLifecycle
 import Synchronization
+import Transport
 
 /// Brings what the journal has to the broker, in order, and keeps the retained topics true.
 ///
@@ -18,6 +19,8 @@ final class Publisher: Service {
     private static let page = 200
     /// When what failed is looked at again, if nothing else happens before.
     private static let tick = Duration.seconds(3)
+    /// For how long acknowledgements may gather that nothing waits for: each alone would wake the loop.
+    private static let gathering = Duration.milliseconds(100)
     /// A reading that is refused so often, for no reason that lies in rights or room, is given up.
     private static let patience = 10
 
@@ -28,6 +31,8 @@ final class Publisher: Service {
         case told(Int64)
         case toldOutcome(JournalEvent, Result<UInt8, PublishError>)
         case tick
+        /// Acknowledgements have gathered for a while.
+        case gathered
         /// What the journal was to know of the acknowledgements.
         case recorded(Result<Void, JournalError>)
         /// The drain rate admits the next entry.
@@ -83,7 +88,7 @@ final class Publisher: Service {
                 group.addTask { for await newest in self.journal.commits() { events.put(.committed(newest)) } }
                 group.addTask { for await newest in self.journal.eventCommits() { events.put(.told(newest)) } }
                 group.addTask { for await rate in self.rateChanges { events.put(.drainRate(rate)) } }
-                group.addTask { while (try? await Task.sleep(for: Self.tick)) != nil { events.put(.tick) } }
+                group.addTask { while (try? await Task.pause(for: Self.tick)) != nil { events.put(.tick) } }
                 await self.loop(events)
                 group.cancelAll()
             }
@@ -104,6 +109,8 @@ final class Publisher: Service {
         var pace: Pace
         /// Whether a timer runs that ends in `paced`; there is never more than one.
         var isPacing = false
+        /// Whether a timer runs that ends in `gathered`.
+        var isGathering = false
         var lastRetry: Duration
     }
 
@@ -111,7 +118,7 @@ final class Publisher: Service {
         var course = Course(pace: Pace(drainRate), lastRetry: clock.monotonic)
         while true {
             var isStopping = false
-            let happened = await events.next()
+            let happened = await events.next(patient: gather(&course, events))
             if happened.isEmpty { return }
             for event in happened {
                 if case .stop = event { isStopping = true } else { take(event, &course, events) }
@@ -126,6 +133,18 @@ final class Publisher: Service {
             await tell(&course, events)
             await send(&course, events)
         }
+    }
+
+    /// - Returns: whether nothing is left to be sent, so that acknowledgements may gather.
+    private func gather(_ course: inout Course, _ events: EventQueue<Event>) -> Bool {
+        guard let queue = course.queue, queue.isCaughtUp else { return false }
+        guard !queue.isQuiet, !course.isGathering else { return true }
+        course.isGathering = true
+        Task.onLoop {
+            try? await Task.pause(for: Self.gathering)
+            events.put(.gathered)
+        }
+        return true
     }
 
     private func take(_ event: Event, _ course: inout Course, _ events: EventQueue<Event>) {
@@ -143,6 +162,7 @@ final class Publisher: Service {
         case .toldOutcome(let event, let result): told(event, result, &course.events)
         case .release(let meter): course.queue?.release(meter)
         case .paced: course.isPacing = false
+        case .gathered: course.isGathering = false
         case .recorded(let result): recorded(result, &course.queue)
         case .tick: retry(&course)
         case .stop: break
@@ -267,8 +287,8 @@ final class Publisher: Service {
     }
 
     private func release(_ meter: String?, _ events: EventQueue<Event>) {
-        Task {
-            try? await Task.sleep(for: Self.hold)
+        Task.onLoop {
+            try? await Task.pause(for: Self.hold)
             events.put(.release(meter))
         }
     }
@@ -332,15 +352,15 @@ final class Publisher: Service {
         guard !course.isPacing else { return }
         course.isPacing = true
         let delay = course.pace.delay(at: clock.monotonic)
-        Task {
-            try? await Task.sleep(for: delay)
+        Task.onLoop {
+            try? await Task.pause(for: delay)
             events.put(.paced)
         }
     }
 
     private func publish(_ entry: JournalEntry, isGivenUp: Bool, _ events: EventQueue<Event>) {
         client.publish(message(for: entry, isGivenUp: isGivenUp)) { result in
-            events.put(.outcome(entry.position, entry.meter, result))
+            events.put(.outcome(entry.position, entry.meter, result), isUrgent: !result.isSuccess)
         }
     }
 
@@ -428,8 +448,8 @@ final class Publisher: Service {
                 switch event {
                 case .outcome(let position, let meter, .success): queue.accepted(position, of: meter)
                 case .outcome(let position, let meter, .failure): queue.failed(position, of: meter, hold: false)
-                case .connection, .committed, .told, .recorded, .toldOutcome, .paced, .tick, .release, .drainRate,
-                    .stop:
+                case .connection, .committed, .told, .recorded, .toldOutcome, .paced, .tick, .gathered,
+                    .release, .drainRate, .stop:
                     break
                 }
             }
@@ -442,4 +462,8 @@ final class Publisher: Service {
             state.withLock { $0.lastError = error.message }
         }
     }
+}
+
+extension Result {
+    fileprivate var isSuccess: Bool { if case .success = self { true } else { false } }
 }

@@ -128,7 +128,7 @@ public struct Replay: Sendable {
                 await self.play()
                 guard let publisher = self.publisher else { return }
                 while await self.isWaiting(for: publisher) {
-                    guard (try? await Task.sleep(for: .milliseconds(100))) != nil else { return }
+                    guard (try? await Task.pause(for: .milliseconds(100))) != nil else { return }
                 }
             }
         }
@@ -158,7 +158,7 @@ public struct Replay: Sendable {
                 let pause =
                     last.map { Duration.milliseconds(Timestamp.milliseconds(from: $0, to: piece.time)) } ?? .zero
                 if replay.speed == .real, pause > .zero {
-                    guard (try? await Task.sleep(for: pause)) != nil else { return }
+                    guard (try? await Task.pause(for: pause)) != nil else { return }
                 }
                 if let last, let silence = armed, pause > silence {
                     armed = nil

@@ -29,7 +29,7 @@ package final class BrokerSession {
     private var properties = BrokerProperties()
     private var subscribing: [Int32: String] = [:]
     private var lastKeepAlive = ContinuousClock().now
-    /// How much had been read before what is not whole yet.
+    /// How much had been read when what is not whole yet began.
     private var takenWhole: Int64?
     private var end: Disconnection?
 
@@ -102,7 +102,9 @@ package final class BrokerSession {
         ]
         // As many as the array has.
         let count = unsafe Glibc.poll(&descriptors, nfds_t(descriptors.count), limit.pollTimeout)
-        return count > 0 ? Int32(descriptors[0].revents) : 0
+        guard count > 0 else { return 0 }
+        if descriptors[1].revents != 0 { wakeUp.clear() }
+        return Int32(descriptors[0].revents)
     }
 
     private func finishConnecting() {
@@ -116,7 +118,6 @@ package final class BrokerSession {
     private func transfer(_ ready: Int32) {
         do {
             if ready & (POLLIN | POLLHUP | POLLERR) != 0 {
-                takenWhole = takenWhole ?? library.bytesTaken
                 try library.read()
                 checkSize()
             }
@@ -140,10 +141,12 @@ package final class BrokerSession {
 
     /// A broker that sends on and on without a whole packet is left.
     private func checkSize() {
-        guard library.socket >= 0, library.record.isEmpty, let begun = takenWhole, let taken = library.bytesTaken else {
+        guard library.socket >= 0, library.record.isEmpty, let taken = library.bytesTaken else {
             takenWhole = nil
             return
         }
+        let begun = takenWhole ?? taken
+        takenWhole = begun
         if taken - begun > Self.packetLimit { end = end ?? .oversized(settings, limit: Self.packetLimit) }
     }
 

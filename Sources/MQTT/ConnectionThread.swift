@@ -78,7 +78,10 @@ struct ConnectionThread: Sendable {
             // One descriptor.
             _ = unsafe poll(&descriptor, 1, left.pollTimeout)
             // Nothing is accepted while there is no connection; new subscriptions stay for the next one.
-            if descriptor.revents != 0 { _ = mailbox.take() }
+            if descriptor.revents != 0 {
+                wakeUp.clear()
+                _ = mailbox.take()
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ package final class Mailbox: Sendable {
         var phase = Phase.idle
         var wakeUp: WakeUp?
         var isSignalled = false
+        /// Whether the change that is being made is one for the thread.
+        var wantsThread = false
         var isConnected = false
         var outstanding = 0
         var messages: [Outgoing] = []
@@ -52,51 +54,51 @@ package final class Mailbox: Sendable {
 
     /// - Returns: why it was not accepted. Accepted messages get their outcome from the thread.
     func post(_ outgoing: Outgoing) -> PublishError? {
-        state.withLock { state in
+        waking { state in
             guard state.phase == .running, state.isConnected else { return .notConnected }
             guard state.outstanding < Self.limit else { return .queueFull }
             state.outstanding += 1
             state.messages.append(outgoing)
-            wake(&state)
+            state.wantsThread = true
             return nil
         }
     }
 
     package func subscribe(_ filter: String, qos: Int) {
-        state.withLock { state in
+        waking { state in
             state.subscriptions.removeAll { $0.filter == filter }
             state.subscriptions.append((filter, qos))
             state.isSubscriptionNew = true
-            wake(&state)
+            state.wantsThread = true
         }
     }
 
     func unsubscribe(_ filter: String) {
-        state.withLock { state in
+        waking { state in
             state.subscriptions.removeAll { $0.filter == filter }
             state.unsubscriptions.append(filter)
-            wake(&state)
+            state.wantsThread = true
         }
     }
 
     func requestChange(to settings: BrokerSettings, farewell: MQTTMessage?) {
-        state.withLock { state in
+        waking { state in
             guard state.phase == .running || state.phase == .idle else { return }
             state.newSettings = settings
             // Who is not connected says no goodbye, and would say it to the next broker.
             state.farewell = state.isConnected ? farewell : nil
-            wake(&state)
+            state.wantsThread = true
         }
     }
 
     func requestStop(farewell: MQTTMessage?) {
-        state.withLock { state in
+        waking { state in
             switch state.phase {
             case .idle: state.phase = .ended
             case .running:
                 state.phase = .stopping
                 state.farewell = farewell
-                wake(&state)
+                state.wantsThread = true
             case .stopping, .ended: break
             }
         }
@@ -122,10 +124,17 @@ package final class Mailbox: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    private func wake(_ state: inout State) {
-        guard !state.isSignalled, let wakeUp = state.wakeUp else { return }
-        state.isSignalled = true
-        wakeUp.signal()
+    /// Wakes the thread where that is wanted: behind the lock, which it takes first of all.
+    private func waking<Value: Sendable>(_ change: (inout State) -> Value) -> Value {
+        let (value, wakeUp) = state.withLock { state -> (Value, WakeUp?) in
+            let value = change(&state)
+            defer { state.wantsThread = false }
+            guard state.wantsThread, !state.isSignalled, let wakeUp = state.wakeUp else { return (value, nil) }
+            state.isSignalled = true
+            return (value, wakeUp)
+        }
+        wakeUp?.signal()
+        return value
     }
 
     /// The thread never began: nothing waits for it.
@@ -140,7 +149,7 @@ package final class Mailbox: Sendable {
 
     var isStopping: Bool { state.withLock { $0.phase != .running } }
 
-    /// Takes what was posted. Called after each wake-up, which it makes ready for the next one.
+    /// Takes what was posted. Called after each wake-up, when that is cleared.
     func take() -> Work {
         state.withLock { state in
             defer {
@@ -149,7 +158,6 @@ package final class Mailbox: Sendable {
                 state.isSignalled = false
                 state.unsubscriptions = []
             }
-            if state.isSignalled { state.wakeUp?.clear() }
             return Work(
                 messages: state.messages, isStopping: state.phase != .running, isChanging: state.newSettings != nil,
                 subscriptions: state.isSubscriptionNew ? state.subscriptions : [],

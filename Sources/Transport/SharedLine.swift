@@ -84,7 +84,7 @@ public final class SharedLine: Sendable {
 
     private func connect(_ generation: Int, options: LinkOptions, logger: Logger) async throws -> Connection {
         let link = try await base.open(endpoint, options: options, logger: logger)
-        let pump = Task { [weak self] in
+        let pump = Task.onLoop { [weak self] in
             var iterator = link.inbound.makeAsyncIterator()
             do throws(TransportError) {
                 while let input = try await iterator.next() { self?.deliver(input, generation) }
@@ -202,7 +202,7 @@ extension SharedLine.State {
     fileprivate mutating func closeConnection() -> Task<Void, Never>? {
         guard let connection else { return nil }
         self.connection = nil
-        let closing = Task {
+        let closing = Task.onLoop {
             guard let open = try? await connection.value else { return }
             open.pump.cancel()
             await open.link.close()

@@ -25,6 +25,20 @@ struct EventQueueTests {
         #expect(await reader.value == Array(1...10_000))
     }
 
+    @Test("a patient reader sleeps through what is not urgent, and takes it with what is, or when much has come")
+    func patience() async {
+        let queue = EventQueue<Int>()
+        for event in 1...3 { queue.put(event, isUrgent: false) }
+        queue.put(4)
+        #expect(await queue.next(patient: true) == [1, 2, 3, 4])
+        for event in 5...11 { queue.put(event, isUrgent: false) }
+        let reader = Task { await queue.next(patient: true) }
+        queue.put(12, isUrgent: false)
+        #expect(await reader.value == Array(5...12))
+        queue.put(13, isUrgent: false)
+        #expect(await queue.next() == [13])
+    }
+
     @Test("a reader whose task is cancelled ends, whether it waits or comes later")
     func cancelling() async {
         let queue = EventQueue<Int>()

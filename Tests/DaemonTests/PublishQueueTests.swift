@@ -25,6 +25,21 @@ struct PublishQueueTests {
         #expect(world.queue.acknowledged == OutletCursor(6))
     }
 
+    @Test("has caught up when all was sent, whether or not it is acknowledged, and no meter waits apart")
+    func caughtUp() {
+        var world = PublishWorld()
+        world.commit(3)
+        world.connect(window: 2)
+        world.pump(page: 100)
+        #expect(!world.queue.isCaughtUp)
+        world.accept(1)
+        world.pump(page: 100)
+        #expect(world.sent == [1, 2, 3])
+        #expect(world.queue.isCaughtUp && !world.queue.isQuiet)
+        world.commit(4)
+        #expect(!world.queue.isCaughtUp)
+    }
+
     @Test("is silent without a connection, and goes on where it was")
     func disconnected() {
         var world = PublishWorld()

@@ -65,7 +65,7 @@ struct ControlServer: Service {
                     try await outbound.write(ByteBuffer(bytes: bytes + [UInt8(ascii: "\n")]))
                 }
             }
-            group.addTask { try? await Task.sleep(for: Self.patience) }
+            group.addTask { try? await Task.pause(for: Self.patience) }
             await group.next()
             group.cancelAll()
         }

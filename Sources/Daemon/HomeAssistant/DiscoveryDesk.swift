@@ -8,6 +8,7 @@ import Metering
 import OBIS
 import Rules
 import Synchronization
+import Transport
 
 /// Tells Home Assistant which meters there are, and what each of them delivers: when that grows, when Home Assistant
 /// begins anew, and with each connection. What was told is kept in the journal, so that it can be taken back.
@@ -67,7 +68,7 @@ final class DiscoveryDesk: Sendable {
     }
 
     @Sendable static func shortPause() async {
-        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...2000)))
+        try? await Task.pause(for: .milliseconds(Int.random(in: 0...2000)))
     }
 
     // MARK: Who there is
@@ -187,7 +188,7 @@ final class DiscoveryDesk: Sendable {
         guard isBirth, !message.retain, message.payload.elementsEqual("online".utf8) else { return isBirth }
         logger.info("Home Assistant has started: it is told of everything again.")
         let (pause, live) = (pause, live)
-        Task {
+        Task.onLoop {
             await pause()
             live.sendAgain()
         }

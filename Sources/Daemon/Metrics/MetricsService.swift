@@ -4,6 +4,7 @@ import LogMessages
 import Logging
 import MQTT
 import ServiceLifecycle
+import Transport
 
 /// Writes the daemon's figures for Prometheus where that is configured, and takes them away when it ends.
 final class MetricsService: Service {
@@ -35,7 +36,7 @@ final class MetricsService: Service {
         var current: Writing?
         for await next in changes {
             await end(current, before: next)
-            current = next.map { target in Writing(target: target, task: Task { await self.write(target) }) }
+            current = next.map { target in Writing(target: target, task: Task.onLoop { await self.write(target) }) }
         }
         await end(current, before: nil)
     }
@@ -58,7 +59,7 @@ final class MetricsService: Service {
         repeat {
             let bytes = MetricsText(await info()).bytes
             say(await onQueue { Result { () throws(MetricsFile.Problem) in try file.replace(with: bytes) } }, file)
-        } while (try? await Task.sleep(for: target.every)) != nil
+        } while (try? await Task.pause(for: target.every)) != nil
     }
 
     private func say(_ result: Result<Void, MetricsFile.Problem>, _ file: MetricsFile) {

@@ -2,6 +2,7 @@ import Journal
 import LogMessages
 import Logging
 import ServiceLifecycle
+import Transport
 
 /// Tells the service manager that the daemon is alive, as long as every loop makes progress. When one hangs, it falls
 /// silent, and the manager starts the daemon anew.
@@ -25,7 +26,7 @@ struct Watchdog: Service {
                 let names = standstills.map(\.name)
                 if names != told, !names.isEmpty { tell(standstills) }
                 told = names
-            } while (try? await Task.sleep(for: interval)) != nil
+            } while (try? await Task.pause(for: interval)) != nil
         }
         pulses.remove(journalPulse)
     }
