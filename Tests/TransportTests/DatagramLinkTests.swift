@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import MeterSimulator
+import NIOCore
 import TestSupport
 import Testing
 import Wire
@@ -136,7 +137,9 @@ struct DatagramLinkTests {
         try await withMeter { link, meter in
             await meter.close()
             for _ in 0..<20 { try await link.send([1]) }
-            let again = try await UDPMeterLine(port: meter.port)
+            let again = try await whenFreed(isBusy: { ($0 as? IOError)?.errnoCode == EADDRINUSE }) {
+                try await UDPMeterLine(port: meter.port)
+            }
             try await link.send([2])
             #expect(await again.inbound.bytes(1) == [2])
             await again.send([3])

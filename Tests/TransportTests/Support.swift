@@ -119,28 +119,19 @@ final class LogLines: Sendable {
 }
 
 extension LinkOpener {
-    /// Opens what was closed a moment ago. A child of this process that is just being started holds copies of its
-    /// sockets until it is itself.
+    /// Opens what was closed a moment ago.
     func reopen(_ endpoint: Endpoint) async throws -> any Link {
-        var outcome = await attempt(endpoint)
-        for _ in 0..<500 where outcome == .failure(.busy) {
-            try await Task.sleep(for: .milliseconds(20))
-            outcome = await attempt(endpoint)
-        }
-        return try await open(endpoint, logger: logger)
-    }
-
-    private func attempt(_ endpoint: Endpoint) async -> Outcome {
-        do throws(TransportError) {
-            await (try await open(endpoint, options: LinkOptions(), logger: logger)).close()
-            return .opened
-        } catch {
-            return .failure(error.code)
+        try await whenFreed(isBusy: { ($0 as? TransportError)?.code == .busy }) {
+            try await open(endpoint, options: LinkOptions(), logger: logger)
         }
     }
+}
 
-    private enum Outcome: Equatable {
-        case opened
-        case failure(TransportError.Code)
+/// Takes what was given back a moment ago. A child of this process that is just being started holds copies of its
+/// sockets until it is itself.
+func whenFreed<Value>(isBusy: (any Error) -> Bool, _ take: () async throws -> Value) async throws -> Value {
+    for _ in 0..<500 {
+        do { return try await take() } catch  where isBusy(error) { try await Task.sleep(for: .milliseconds(20)) }
     }
+    return try await take()
 }
