@@ -30,6 +30,8 @@ class Live:
             daemon = stage.daemon(meters.transports, broker.port)
             self.start_time = daemon.start_time
             until(lambda: meters.calls == count, 60 + count / 100, lambda: "the daemon opens all lines", stage.check)
+            # A port is seen when it has its speed, and drops what came before a moment later.
+            stage.rest(1)
             meters.pace(rate)
             stage.rest(warm_up)
             self.settling = warm_up + _settle(meters, subscriber, stage, rate)
