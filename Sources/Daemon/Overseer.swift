@@ -1,3 +1,4 @@
+import CLinux
 import Configuration
 import Journal
 import MQTT
@@ -21,6 +22,8 @@ struct Overseer: Service {
 
     private static let tick = Duration.seconds(1)
     private static let infoInterval = Duration.seconds(60)
+    /// When the start and what follows it at once, as the first connection to the broker, are over.
+    private static let settled = Duration.seconds(5)
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
@@ -28,7 +31,9 @@ struct Overseer: Service {
             var lastError: JournalError?
             var lastRevision: Int?
             var lastStatus: String?
-            var trim = HeapTrim(since: clock.monotonic)
+            let begin = clock.monotonic
+            var trim = HeapTrim(since: begin)
+            var isSettled = false
             repeat {
                 pulse.beat()
                 let pipelines = await fleet.pipelines
@@ -57,6 +62,10 @@ struct Overseer: Service {
                     live.set(topics.info, await info().json())
                 }
                 trim.look { clock.monotonic }
+                if !isSettled, now - begin >= Self.settled {
+                    isSettled = true
+                    obisd_release_program()
+                }
             } while (try? await Task.pause(for: Self.tick)) != nil
         }
         pulse.rest()

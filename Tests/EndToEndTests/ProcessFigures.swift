@@ -11,6 +11,25 @@ struct ProcessFigures {
     /// What it may write to of its own, used or not: heap, stacks and the like, in KiB.
     var dataKilobytes: Int { get throws { try number("VmData") } }
 
+    /// What of the program's own code and constants is in memory, in KiB.
+    var programKilobytes: Int {
+        get throws {
+            let program = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/exe")
+            var sum = 0
+            var isCounted = false
+            for line in try String(contentsOfFile: "/proc/\(pid)/smaps", encoding: .utf8).split(separator: "\n") {
+                // `start-end rights offset device inode path`, then lines of `Name: value kB`
+                let fields = line.split(separator: " ")
+                if fields.count > 1, fields[1].count == 4, fields[1].hasSuffix("p") {
+                    isCounted = line.hasSuffix(" \(program)") && !fields[1].contains("w")
+                } else if isCounted, fields.first == "Rss:", let size = Int(fields[1]) {
+                    sum += size
+                }
+            }
+            return sum
+        }
+    }
+
     var threads: Int { get throws { try number("Threads") } }
 
     /// Who traces it; nil where nobody does.

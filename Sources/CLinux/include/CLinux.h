@@ -5,6 +5,7 @@
 #include "ClockState.h"
 #include "EventFD.h"
 #include "HeapArenas.h"
+#include "ProgramPages.h"
 #include "PseudoTerminal.h"
 #include "TCPTraffic.h"
 
