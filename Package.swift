@@ -201,3 +201,9 @@ let package = Package(
             swiftSettings: testing),
     ]
 )
+
+// Edges of these modules lead the fuzzer (`scripts/fuzz`); nobody else names any.
+let covered = (Context.environment["OBISD_COVERED"] ?? "").split(separator: ",").map { String($0) }
+for target in package.targets where covered.contains(target.name) {
+    target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags(["-sanitize=fuzzer,address"])]
+}

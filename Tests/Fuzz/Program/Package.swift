@@ -10,6 +10,7 @@ let package = Package(
             name: "Fuzz", dependencies: [.product(name: "Fuzzing", package: "obisd")],
             swiftSettings: [
                 .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .unsafeFlags(["-parse-as-library"]),
-            ])
+            ],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])])
     ]
 )

@@ -8,7 +8,7 @@ sys.path.insert(1, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 
 import choices
 from counts import Counts
-from program import Failed, Program
+from program import Failed, programs
 from runs import Run
 
 # Where executions are counted and not the time, a run is recorded after so many seconds.
@@ -20,38 +20,40 @@ def main():
     if chosen.table:
         Counts().write_table()
         return 0
-    program = Program(chosen.release)
-    program.build()
+    pairs = []
+    for program in programs(chosen.release, chosen.targets or ["all"]):
+        program.build()
+        pairs += [(program, target) for target in program.targets]
     if chosen.list:
-        for target in program.targets:
+        for _, target in pairs:
             print(f"{target.name}  {target.kind}")
         return 0
-    targets = select(program.targets, chosen.targets)
+    pairs = select(pairs, chosen.targets)
     if chosen.input:
-        return repeat(program, targets, chosen.input)
+        return repeat(pairs, chosen.input)
     with concurrent.futures.ThreadPoolExecutor(chosen.jobs) as pool:
-        kept = list(pool.map(lambda target: fuzz(program, target, chosen), targets))
+        kept = list(pool.map(lambda pair: fuzz(*pair, chosen), pairs))
     if chosen.record:
         Counts().write_table()
     print(f"Fuzzed targets: {sum(kept)} of {len(kept)}")
     return 0 if all(kept) else 1
 
 
-def select(targets, names):
-    """Those with one of the names, or whose names begin so."""
+def select(pairs, names):
+    """Programs and their targets with one of the names, or whose names begin so."""
     found = []
     for name in names:
-        fitting = [target for target in targets if name in ("all", target.name) or target.name.startswith(name + ".")]
+        fitting = [pair for pair in pairs if name in ("all", pair[1].name) or pair[1].name.startswith(name + ".")]
         if not fitting:
             raise Failed(f"there is no target {name}; scripts/fuzz --list prints them")
-        found += [target for target in fitting if target not in found]
+        found += [pair for pair in fitting if pair not in found]
     return found
 
 
-def repeat(program, targets, file):
-    if len(targets) != 1:
+def repeat(pairs, file):
+    if len(pairs) != 1:
         raise Failed("an input is for one target")
-    done = Run(program, targets[0]).repeat(file)
+    done = Run(*pairs[0]).repeat(file)
     print(done.stdout)
     return done.returncode
 

@@ -21,7 +21,8 @@ what is a finding:
   that says by its name what was wrong.
 
 where things are:
-  .build/fuzz, .build/fuzz-release     the program, without and with optimisation
+  .build/fuzz                          the program without optimisation
+  .build/fuzz-release-…                those with it: protocols, daemon
   .build/fuzz-corpus/<target>          inputs that reached something new; later runs go on from them
   .build/fuzz-findings                 what was found
   docs/fuzz.json                       executions and results of all runs with --record

@@ -14,6 +14,22 @@ private let target: FuzzTarget = {
     return target
 }()
 
+public typealias Arguments = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+
+/// The package manager takes a symbol of this name for the start of the program.
+@_cdecl("Fuzz_main")
+public func start(_ count: CInt, _ arguments: Arguments) -> CInt {
+    var (count, arguments) = (count, arguments)
+    return driver(&count, &arguments, execute)
+}
+
+/// Of libFuzzer.
+@_extern(c, "LLVMFuzzerRunDriver")
+private func driver(
+    _ count: UnsafeMutablePointer<CInt>, _ arguments: UnsafeMutablePointer<Arguments>,
+    _ execute: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt
+) -> CInt
+
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(_ count: UnsafeMutableRawPointer?, _ arguments: UnsafeMutableRawPointer?) -> CInt {
     if environment["OBISD_FUZZ_LIST"] != nil {
