@@ -1,4 +1,3 @@
-import CLinux
 import Configuration
 import Journal
 import MQTT
@@ -22,8 +21,6 @@ struct Overseer: Service {
 
     private static let tick = Duration.seconds(1)
     private static let infoInterval = Duration.seconds(60)
-    /// When the start and what follows it at once, as the first connection to the broker, are over.
-    private static let settled = Duration.seconds(5)
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
@@ -31,9 +28,7 @@ struct Overseer: Service {
             var lastError: JournalError?
             var lastRevision: Int?
             var lastStatus: String?
-            let begin = clock.monotonic
-            var trim = HeapTrim(since: begin)
-            var isSettled = false
+            var footprint = Footprint(since: clock.monotonic)
             repeat {
                 pulse.beat()
                 let pipelines = await fleet.pipelines
@@ -61,11 +56,7 @@ struct Overseer: Service {
                     Task.onLoop { await journal.retain() }
                     live.set(topics.info, await info().json())
                 }
-                trim.look { clock.monotonic }
-                if !isSettled, now - begin >= Self.settled {
-                    isSettled = true
-                    obisd_release_program()
-                }
+                footprint.look(at: { clock.monotonic })
             } while (try? await Task.pause(for: Self.tick)) != nil
         }
         pulse.rest()
