@@ -55,6 +55,8 @@ struct AnomalyDesk {
 
     mutating func accepted() { link.goodFrames += 1 }
 
+    mutating func repeated() { link.repetitions += 1 }
+
     mutating func rejected(_ code: String) { link.rejectedFrames[code, default: 0] += 1 }
 
     mutating func noise(_ count: Int) { link.noiseBytes += count }
@@ -87,7 +89,13 @@ struct AnomalyDesk {
     }
 
     /// Keeps what the engine knows.
-    func keep() { teller.keep(stored) }
+    private func keep() { teller.keep(stored) }
+
+    /// Nothing comes any more: what waits for the journal is tried once more, and what the engine knows is kept.
+    func end() {
+        teller.handInWaiting(state: stored, isLast: true)
+        keep()
+    }
 
     var stored: [UInt8] { engine.stored }
 

@@ -59,20 +59,32 @@ struct AnomalyTeller: Sendable {
     }
 
     /// Tries again what the journal did not take.
-    func handInWaiting(state: @autoclosure () -> [UInt8]) {
-        guard journal.lastError == nil, journal.stream != nil else { return }
+    ///
+    /// - Parameter isLast: whether to try although the journal could not be written when it was last tried.
+    func handInWaiting(state: @autoclosure () -> [UInt8], isLast: Bool = false) {
+        guard isLast || journal.lastError == nil, journal.stream != nil else { return }
         let drafts = waiting.drafts.withLock { waiting in
             defer { waiting = [] }
             return waiting
         }
-        for draft in drafts { handIn(draft, state()) }
+        for draft in drafts { append(draft, state()) }
     }
 
     func keep(_ state: [UInt8]) {
         journal.set(state, forKey: stateKey, meter: meter) { _ in }
     }
 
+    /// Behind those that wait: whoever sees the end of an anomaly before its beginning takes it for open.
     private func handIn(_ draft: EventDraft, _ state: [UInt8]) {
+        let mustWait = waiting.drafts.withLock { waiting in
+            guard !waiting.isEmpty else { return false }
+            if waiting.count < Self.waitingLimit { waiting.append(draft) }
+            return true
+        }
+        if !mustWait { append(draft, state) }
+    }
+
+    private func append(_ draft: EventDraft, _ state: [UInt8]) {
         let waiting = waiting
         journal.append(draft, values: [stateKey: state]) { result in
             guard case .failure = result else { return }

@@ -66,10 +66,12 @@ struct BackfillDesk {
 
     // MARK: An answer
 
+    /// - Parameter offset: how far the meter's clock is ahead of UTC by its own word, in minutes; nil: `clock` says it.
     /// - Returns: what to ask for; nil where there is nothing, or no way to say it to this meter.
-    mutating func ask(at now: Timestamp, monotonic: Duration, clock: MeterClock) -> ProfileSpan? {
+    mutating func ask(at now: Timestamp, monotonic: Duration, clock: MeterClock, offset: Int?) -> ProfileSpan? {
         guard answer == nil, let chunk = backfill.nextChunk(at: now, monotonic: monotonic),
-            let start = clock.civilSeconds(at: chunk.after), let end = clock.civilSeconds(at: chunk.through)
+            let start = clock.civilSeconds(at: chunk.after, utcOffset: offset),
+            let end = clock.civilSeconds(at: chunk.through, utcOffset: offset)
         else { return nil }
         answer = ProfileAnswer(chunk)
         // A zone that is wrong by an hour, or a change of time, loses nothing.

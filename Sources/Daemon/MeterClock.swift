@@ -43,10 +43,13 @@ struct MeterClock: Sendable {
 
     /// What the meter's clock shows at an instant: seconds since 1970 as if the civil time were UTC, whole ones and rounded
     /// down. The inverse of `complete`. Nil where no zone is known.
-    func civilSeconds(at instant: Timestamp) -> Int64? {
-        guard let zone else { return nil }
+    ///
+    /// - Parameter utcOffset: what the meter says of itself, in minutes, which is worth more than what was configured.
+    func civilSeconds(at instant: Timestamp, utcOffset: Int? = nil) -> Int64? {
         let (whole, rest) = instant.milliseconds.quotientAndRemainder(dividingBy: 1000)
         let seconds = rest < 0 ? whole - 1 : whole
+        if let utcOffset { return seconds + 60 * Int64(utcOffset) }
+        guard let zone else { return nil }
         return seconds + Int64(Self.offset(atInstant: seconds, in: zone))
     }
 

@@ -25,6 +25,8 @@ actor MeterPipeline {
     private let discovery: DiscoveryDesk?
     private let clock: any HostClock
     private let meterClock: MeterClock
+    /// How far the meter's clock is ahead of UTC by its own word, in minutes.
+    private var meterOffset: Int?
     private let mapping: NamedMapping
     private var names = RegisterNames()
     private let log: PacedLog
@@ -50,6 +52,8 @@ actor MeterPipeline {
     /// What a device behind another meter said last.
     private var fingerprint: [UInt8]?
     private var hasHeard = false
+    /// Whether the reading of what has that fingerprint was right as a whole.
+    private var isRepeatedValid = false
 
     /// Nil where what is read is not live.
     private var anomalies: AnomalyDesk?
@@ -139,6 +143,7 @@ actor MeterPipeline {
         figures.link.arrived()
         figures.lastReading = capturedAt
         figures.device = telegram.meter.id ?? figures.device
+        if meter.usesMeterClock, let time = telegram.meterTime, !time.isDoubtful { meterOffset = time.utcOffset }
         say(reading.issues)
         if !reading.isWrong { lookForHole(before: reading) }
         // Live readings say that the meter is there, also while the disk is slow.
@@ -157,7 +162,7 @@ actor MeterPipeline {
         hasHeard = true
         guard telegram.fingerprint == fingerprint else {
             fingerprint = telegram.fingerprint
-            await accept(telegram, capturedAt: capturedAt)
+            isRepeatedValid = await accept(telegram, capturedAt: capturedAt)
             return
         }
         heard()
@@ -165,8 +170,10 @@ actor MeterPipeline {
         // After a restart the broker may have lost what was said before.
         if isFirst {
             let reading = judge(telegram, capturedAt: capturedAt)
+            isRepeatedValid = !reading.isWrong
             show(reading, ReadingBody(reading), seq: nil)
         }
+        if isRepeatedValid { anomalies?.repeated() }
     }
 
     private func heard() {
@@ -282,8 +289,10 @@ actor MeterPipeline {
     @discardableResult
     func end() -> [String: [UInt8]] {
         if let last = thinning?.end() { hand(last) }
+        // The disk may have room again, and no reading came since.
+        recordGap()
         guard isRestored, source == .live else { return [:] }
-        anomalies?.keep()
+        anomalies?.end()
         summaries?.keep()
         var kept = [Self.stateKey: validator.state.stored]
         kept[Self.fingerprintKey] = fingerprint
@@ -328,17 +337,23 @@ actor MeterPipeline {
     /// - Returns: what is to be journaled. As it is now: a reading that was held back must not bring back the state of
     ///   then.
     private func begin(_ draft: ReadingDraft) -> ReadingDraft {
-        if let gap = unjournaled {
-            unjournaled = nil
-            journal.record(gap) { result in
-                // Where it still cannot be written, the gap goes on.
-                if case .failure = result { Task.onLoop { await self.extendGap(by: gap) } }
-            }
-        }
+        recordGap()
         underWay += 1
         var draft = draft
         if isRestored, let carried = backfill?.carried { draft.values[BackfillDesk.stateKey] = carried }
+        if thinning != nil, draft.values[Self.stateKey] != nil {
+            draft.values[Self.stateKey] = validator.state.stored
+        }
         return draft
+    }
+
+    private func recordGap() {
+        guard let gap = unjournaled else { return }
+        unjournaled = nil
+        journal.record(gap) { result in
+            // Where it still cannot be written, the gap goes on.
+            if case .failure = result { Task.onLoop { await self.extendGap(by: gap) } }
+        }
     }
 
     @discardableResult
@@ -382,7 +397,7 @@ actor MeterPipeline {
     /// What is returned is asked for: `profileEnded` tells how that ended.
     func nextProfileSpan() -> ProfileSpan? {
         guard isRestored, journal.lastError == nil else { return nil }
-        return backfill?.ask(at: clock.now, monotonic: clock.monotonic, clock: meterClock)
+        return backfill?.ask(at: clock.now, monotonic: clock.monotonic, clock: meterClock, offset: meterOffset)
     }
 
     /// Takes an entry of the load profile. It says nothing of the present, and so reaches nothing but the journal.

@@ -33,16 +33,10 @@ public enum SubMeters {
         return nil
     }
 
-    /// The device types of M-Bus (EN 13757-3).
     private static func medium(in registers: [Register]) -> Medium {
         let type = registers.first { $0.obis?.c == 24 && $0.obis?.d == 1 }?.value.number
-        return switch type {
-        case 2: .electricity
-        case 3: .gas
-        case 4: .heat
-        case 7: .water
-        default: .other
-        }
+        guard let type, type.exponent == 0, let number = UInt8(exactly: type.mantissa) else { return .other }
+        return DeviceType(number)?.medium ?? .other
     }
 }
 

@@ -91,34 +91,7 @@ enum RegisterNames {
     }
 }
 
-/// The device types of the header that have OBIS codes (EN 13757-3).
-enum DeviceType: Sendable {
-    case electricity, gas, water, hotWater, heat, cooling
-
-    init?(_ medium: UInt8) {
-        switch medium {
-        case 0x02: self = .electricity
-        case 0x03: self = .gas
-        case 0x04, 0x0C, 0x0D: self = .heat
-        case 0x0A, 0x0B: self = .cooling
-        case 0x06, 0x15: self = .hotWater
-        case 0x07, 0x16, 0x17: self = .water
-        default: return nil
-        }
-    }
-
-    /// Those of the fixed structure, which numbers them in its own way.
-    init?(fixed medium: UInt8) {
-        switch medium {
-        case 0x2: self = .electricity
-        case 0x3, 0xB: self = .gas
-        case 0x4, 0xC: self = .heat
-        case 0x6: self = .hotWater
-        case 0x7: self = .water
-        default: return nil
-        }
-    }
-
+extension DeviceType {
     var isElectric: Bool { self == .electricity }
 
     /// Value group A.
@@ -130,15 +103,6 @@ enum DeviceType: Sendable {
         case .gas: 7
         case .water: 8
         case .hotWater: 9
-        }
-    }
-
-    var medium: Medium {
-        switch self {
-        case .electricity: .electricity
-        case .gas: .gas
-        case .water, .hotWater: .water
-        case .heat, .cooling: .heat
         }
     }
 }

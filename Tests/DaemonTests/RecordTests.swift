@@ -86,6 +86,21 @@ struct RecordTests {
         #expect(readings.map { $0["captured_at"]?.string?.suffix(7) } == ["29.000Z", "39.000Z", "44.000Z"])
     }
 
+    @Test("an exchange that the operator tells of is not undone by a reading that was held back")
+    func replaced() async throws {
+        try await withBench(Self.meter) { bench in
+            await bench.accept(try P1.telegram(P1.house()))
+            await bench.intake.main.replaced()
+            await bench.intake.main.end()
+            try await bench.restart()
+            await bench.accept(try P1.telegram(P1.house(energy: "000000.001")))
+            await bench.intake.main.end()
+            let readings = try await bench.readings("main")
+            #expect(readings.map { $0["epoch"]?.int } == [1, 2])
+            #expect(readings.last?["quality"]?.string == "good")
+        }
+    }
+
     @Test("windows end with every jump of the clock, and no reading is held back twice")
     func jumps() {
         var thinning = Thinning(every: .seconds(10))
@@ -175,6 +190,14 @@ struct RefusedByJournalTests {
             #expect(gaps.last?.toTime.milliseconds == begin + 3000)
             #expect(await bench.intake.main.figures.unjournaled == 3)
             #expect(await bench.intake.main.figures.journaled == 2)
+            // The end comes before the next reading.
+            bench.clock.pass(.seconds(1))
+            await bench.accept(large)
+            await bench.intake.main.journaled()
+            await bench.intake.main.end()
+            try await bench.restart()
+            let last = try await bench.journal.entries(after: 0, limit: 100).last?.gap
+            #expect(last?.count == 1 && last?.fromTime == bench.clock.now)
         }
     }
 }

@@ -46,11 +46,16 @@ public struct LinkObservation: Sendable, Hashable {
     public var rejectedFrames: [String: Int]
     /// Bytes that belonged to no frame.
     public var noiseBytes: Int
+    /// Telegrams that say once more what the reading before said: no readings, but the meter is heard.
+    public var repetitions: Int
 
-    public init(goodFrames: Int = 0, rejectedFrames: [String: Int] = [:], noiseBytes: Int = 0) {
+    public init(
+        goodFrames: Int = 0, rejectedFrames: [String: Int] = [:], noiseBytes: Int = 0, repetitions: Int = 0
+    ) {
         self.goodFrames = goodFrames
         self.rejectedFrames = rejectedFrames
         self.noiseBytes = noiseBytes
+        self.repetitions = repetitions
     }
 
     /// The frames that were rejected for one of these reasons.

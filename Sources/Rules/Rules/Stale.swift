@@ -2,7 +2,7 @@ import OBIS
 
 /// No believable reading for longer than usual.
 struct Stale: Rule {
-    static let events: RuleEvents = [.values, .time]
+    static let events: RuleEvents = [.values, .link, .time]
 
     static let intervals = RuleParameter("intervals", .number, in: 1...1000, "so many usual pauses") { _ in 3 }
     static let hold = RuleParameter.duration("for", 60, "but never less than this")
@@ -42,6 +42,13 @@ struct Stale: Rule {
     mutating func observe(_ sample: Sample, _ tracks: inout Tracks) {
         cadence.step(to: sample.moment.milliseconds)
         since = sample.moment.milliseconds
+        tracks.judge(0, by: ladder) { _ in "" }
+    }
+
+    /// Nothing has changed, but what was said is said anew.
+    mutating func observe(_ link: LinkObservation, _ moment: Moment, _ tracks: inout Tracks) {
+        guard link.repetitions > 0 else { return }
+        since = moment.milliseconds
         tracks.judge(0, by: ladder) { _ in "" }
     }
 

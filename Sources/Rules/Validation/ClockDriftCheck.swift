@@ -8,17 +8,10 @@ struct ClockDriftCheck {
 
     /// - Returns: nil where one of the clocks is unknown or known to be wrong.
     func objection(to reading: Reading) -> QualityIssue? {
-        guard let drift = reading.clockDrift, Self.magnitude(drift) > limit, !Self.isTimeOfValue(reading) else {
-            return nil
-        }
+        guard let drift = reading.clockDrift, Self.magnitude(drift) > limit else { return nil }
         return QualityIssue(
             register: nil, level: .warning, code: .clockDrift,
             text: "the meter's clock and that of this machine disagree: \(Self.text(drift))")
-    }
-
-    /// A device behind a meter has no clock of its own: its time is that of its value, of the last full hour.
-    private static func isTimeOfValue(_ reading: Reading) -> Bool {
-        reading.registers.contains { $0.time != nil && $0.time?.localSeconds == reading.meterTime?.localSeconds }
     }
 
     private static func text(_ drift: Duration) -> String {

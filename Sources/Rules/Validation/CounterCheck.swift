@@ -121,6 +121,15 @@ extension Unit {
 }
 
 extension Register {
+    /// What a device behind a meter tells under one of its four codes (`0-n:24.2.e`), its unit decides: a heat meter has
+    /// flow and temperatures there as well. Without a unit the first one is the counter.
+    var isRisingCounter: Bool {
+        guard let obis, obis.isRisingCounter else { return false }
+        guard obis.a == 0 else { return true }
+        guard let unit else { return obis.e == 1 }
+        return Unit.counterBases.contains { unit.convert(FixedDecimal(0), to: $0) != nil }
+    }
+
     /// A counter's value in its base unit, as given where the unit has none.
     func counterValue(_ number: FixedDecimal) -> (number: FixedDecimal, unit: Unit?) {
         for base in Unit.counterBases {

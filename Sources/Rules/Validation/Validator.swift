@@ -179,7 +179,7 @@ public struct Validator: Sendable {
         _ register: Register, key: String, isExpected: Bool, at arrival: Arrival
     ) -> QualityIssue? {
         if let issue = objection(to: register, key: key) { return issue }
-        guard isExpected, let code = register.obis, code.isRisingCounter, let number = register.value.number else {
+        guard isExpected, let code = register.obis, register.isRisingCounter, let number = register.value.number else {
             return nil
         }
         return judgeCounter(register, number, code, key: key, at: arrival)

@@ -263,6 +263,41 @@ struct RuleTests {
         #expect(doubtful.log(of: "clock_drift") == ["opened medium"])
     }
 
+    @Test("the time of a value, as a device behind a meter tells it, is no clock")
+    func timeOfValue() {
+        func reading(_ time: String, value: MeterTime?) -> Reading {
+            let meterTime = MeterTime(year: 2026, month: 1, day: 15, hour: 14, minute: 0, second: 0, utcOffset: 60)
+            let captured = Timestamp(time) ?? Timestamp(milliseconds: 0)
+            let gas = Register(
+                obis: ObisCode(0, 1, 24, 2, 1), value: .number(12), unit: .cubicMetre, time: value ?? meterTime)
+            return Reading(
+                source: .live, device: MeterIdentity(id: "1"), time: captured, capturedAt: captured,
+                isClockSynchronized: true, meterTime: meterTime, registers: [gas])
+        }
+        let before = MeterTime(year: 2026, month: 1, day: 15, hour: 13, minute: 0, second: 0, utcOffset: 60)
+        #expect(reading("2026-01-15T13:06:00Z", value: nil).clockDrift == nil)
+        #expect(reading("2026-01-15T13:06:00Z", value: before).clockDrift == .seconds(-360))
+    }
+
+    @Test("who says the same again and again is not silent")
+    func repetitions() {
+        var stage = Stage()
+        // While water runs, there is a reading every ten seconds.
+        stage.play(for: .minutes(5), every: .seconds(10))
+        stage.play(for: .hours(8), every: .seconds(10)) {
+            $0.isSilent = true
+            $0.link = LinkObservation(repetitions: 1)
+        }
+        #expect(stage.log(of: "stale") == [])
+        stage.play(for: .minutes(2), every: .seconds(10)) { $0.isSilent = true }
+        #expect(stage.log(of: "stale") == ["opened high"])
+        stage.play(for: .seconds(10), every: .seconds(10)) {
+            $0.isSilent = true
+            $0.link = LinkObservation(repetitions: 1)
+        }
+        #expect(stage.log(of: "stale") == ["opened high", "resolved high"])
+    }
+
     @Test("silence becomes critical after an hour, and the usual pause is learned")
     func silence() {
         var stage = Stage(interval: .seconds(10))

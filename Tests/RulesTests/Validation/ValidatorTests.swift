@@ -119,6 +119,22 @@ struct CounterTests {
         #expect(second.map(\.code) == (isCounter ? [.counterDecreased] : []), "\(code)")
     }
 
+    @Test(
+        "of what a device behind a meter tells, its unit says what is a counter",
+        arguments: [
+            ("0-1:24.2.1", Unit.cubicMetre, true), ("0-1:24.2.3", .cubicMetre, true), ("0-1:24.2.1", .gigajoule, true),
+            ("0-1:24.2.1", .kilowattHour, true), ("0-1:24.2.2", .cubicMetrePerHour, false),
+            ("0-1:24.2.3", .degreeCelsius, false), ("0-1:24.2.1", nil, true), ("0-1:24.2.4", nil, false),
+        ] as [(String, Unit?, Bool)])
+    func behind(code: String, unit: Unit?, isCounter: Bool) {
+        var validator = Validator()
+        func told(_ value: Int64) -> Telegram {
+            telegram(Register(obis: ObisCode(code), value: .number(FixedDecimal(value, exponent: -1)), unit: unit))
+        }
+        #expect(validator.issues(of: told(700)).isEmpty)
+        #expect(validator.issues(of: told(695)).map(\.code) == (isCounter ? [.counterDecreased] : []))
+    }
+
     @Test("a value that cannot be is never the new level of a counter")
     func error() {
         var validator = Validator()
