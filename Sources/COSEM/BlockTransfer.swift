@@ -75,6 +75,13 @@ struct BlockAssembly {
             ? nil : WireError(.truncated, "the message ends after block \(lastNumber), its last block is missing")
     }
 
+    /// A block of it was damaged: the others say nothing.
+    mutating func passOverRest() {
+        let hasBegun = !isEmpty || isSkipping
+        reset()
+        isSkipping = hasBegun
+    }
+
     private mutating func start(with block: GeneralBlock) -> (Result, WireError?) {
         // A first block sent twice is the same message still.
         if lastNumber == 1, block.data == lastBlock { return (.pending, nil) }

@@ -43,8 +43,7 @@ public struct PushDecoder: Framer {
                 passOver(count)
                 return .noise(count)
             case .rejected(let error, let discarded):
-                // It may have been a block: those of two messages must not be joined around it.
-                abandon()
+                passOverDamage()
                 return .rejected(error, discarded: discarded)
             case .frame(.hdlc(let frame)): take(frame)
             case .frame(.carrier(let frame)): take(frame)
@@ -85,6 +84,14 @@ public struct PushDecoder: Framer {
 
     private mutating func report(_ error: WireError?) {
         if let error { outputs.append(.rejected(error, discarded: 0)) }
+    }
+
+    /// It may have been a piece: those of two messages must not be joined around it. What is lost with it is not damaged
+    /// once more.
+    private mutating func passOverDamage() {
+        _ = segments.abandon()
+        _ = pieces.abandon()
+        blocks.passOverRest()
     }
 
     /// Nothing more comes for the messages that are not whole.

@@ -62,6 +62,16 @@ struct BlockTransferTests {
         #expect(Self.decode(order).codes == [.framing])
     }
 
+    @Test("a damaged block is one damage, however many blocks its message has", arguments: 0..<4)
+    func damaged(place: Int) {
+        var chunks = Self.blocks
+        chunks[place][chunks[place].count - 5] ^= 0x10
+        let result = Sample.decode(chunks + Self.blocks)
+        #expect(result.telegrams == Self.telegram)
+        // Where the first one is damaged, nothing says that the others belong to it.
+        #expect(result.codes == (place == 0 ? [.checksum, .framing] : [.checksum]))
+    }
+
     @Test("a first block begins anew, and the message before it is reported")
     func restart() {
         let other = Sample.blocks(Sample.notification("02 01 06 00000001"), count: 3)
