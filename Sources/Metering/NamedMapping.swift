@@ -180,7 +180,7 @@ private enum ThermalMapping {
 
 extension Register {
     /// Whether the scale is known: printed with its decimals, or moved from the number as sent.
-    fileprivate var isScaled: Bool {
+    var isScaled: Bool {
         wireValue == nil || value.number?.exponent != wireValue?.number?.exponent
     }
 }

@@ -28,10 +28,11 @@ extension Profile {
         }
     }
 
-    /// What the wire says about a unit stands above the profile.
+    /// What the wire says about a unit or a scale stands above the profile.
     private func scaled(_ register: Register) -> Register {
-        guard let code = register.obis, register.unit == nil, case .number(let sent)? = register.wireValue,
-            let rule = units.first(where: { $0.matches(code) }), let number = sent.scaled(byPowerOfTen: rule.power)
+        guard let code = register.obis, register.unit == nil, !register.isScaled,
+            case .number(let sent)? = register.wireValue, let rule = units.first(where: { $0.matches(code) }),
+            let number = sent.scaled(byPowerOfTen: rule.power)
         else { return register }
         var register = register
         register.value = .number(number)

@@ -92,10 +92,14 @@ struct ProfileTests {
             Register(obis: ObisCode("51.7.0"), value: .number(215), wireValue: .number(215)),
             Register(obis: ObisCode("71.7.0"), value: .unavailable),
             Register(obis: ObisCode("14.7.0"), value: .number(500), wireValue: .number(500)),
+            // A scale without a unit (255), and none of both.
+            Register(obis: ObisCode("13.7.0"), value: .number(FixedDecimal(98, exponent: -2)), wireValue: .number(98)),
+            Register(obis: ObisCode("13.7.0"), value: .number(980), wireValue: .number(980)),
         ])
         profile.apply(to: &telegram)
-        #expect(telegram.registers.map { $0.value.number?.description } == ["21.5", "2.15", nil, "500"])
-        #expect(telegram.registers.map { $0.unit?.symbol } == ["A", "A", nil, nil])
+        #expect(
+            telegram.registers.map { $0.value.number?.description } == ["21.5", "2.15", nil, "500", "0.98", "0.980"])
+        #expect(telegram.registers.map { $0.unit?.symbol } == ["A", "A", nil, nil, nil, nil])
         #expect(telegram.registers[1].wireValue == .number(215))
     }
 
