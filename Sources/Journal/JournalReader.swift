@@ -1,4 +1,5 @@
 import GRDB
+import Glibc
 import OBIS
 
 /// Reads a journal from outside, also while the daemon writes it. Nothing is ever written, and the daemon is not held up:
@@ -75,10 +76,18 @@ public struct JournalReader: Sendable {
         do {
             let target = try DatabaseQueue(path: path)
             try database.backup(to: target)
-            // Alone in one file: whoever copies it further needs no log beside it.
-            try target.writeWithoutTransaction { _ = try String.fetchOne($0, sql: "PRAGMA journal_mode = DELETE") }
+            try target.writeWithoutTransaction { db in
+                // Alone in one file: whoever copies it further needs no log beside it.
+                _ = try String.fetchOne(db, sql: "PRAGMA journal_mode = DELETE")
+                try db.inTransaction {
+                    try db.setFact(Fact.isCopy, "1")
+                    return .commit
+                }
+            }
             try target.close()
         } catch {
+            // Half a copy is none, and would be in the way of the next one.
+            for suffix in JournalFiles.companions + [""] { unsafe unlink(path + suffix) }
             throw JournalError(error, at: copy)
         }
     }

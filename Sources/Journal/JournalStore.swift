@@ -64,7 +64,9 @@ extension JournalStore {
                 try Self.verifySettings(db, files)
                 if size <= JournalLimits.completeCheck { try Self.checkCompletely(db) }
                 for table in CheckedTable.all { try db.verify(table) }
-                return (try Self.storedStream(db), try Self.checkedNewest(db))
+                let newest = try Self.checkedNewest(db)
+                try Self.leaveStreamOfCopy(db, newest: newest)
+                return (try Self.storedStream(db), newest)
             }
         } catch {
             try? database.close()
@@ -157,6 +159,23 @@ extension JournalStore {
             throw JournalError.corrupt("the name of the stream is missing or misspelt")
         }
         return stream
+    }
+
+    /// The journal that the file was copied from may have gone on, with other readings under the next numbers: what comes
+    /// now gets numbers of a stream of its own. What is there keeps those under which it may be known.
+    private static func leaveStreamOfCopy(_ db: Database, newest: Int64) throws {
+        guard try Bool.fetchOne(db, sql: "SELECT true FROM journal WHERE key = ?", arguments: [Fact.isCopy]) != nil
+        else { return }
+        try db.inTransaction {
+            for row in try Row.fetchAll(db, sql: "SELECT id, name, last_position FROM meter") {
+                try db.updateMeter(
+                    id: row.integer(0), name: row.text(1), lastSeq: 0, lastPosition: row.integer(2))
+            }
+            try db.setFact(Fact.stream, newStream())
+            try db.setFact(Fact.formerEnd, "\(newest)")
+            try db.removeFact(Fact.isCopy)
+            return .commit
+        }
     }
 
     /// The end of the queue, which nothing in the file may lie behind.

@@ -76,7 +76,8 @@ extension JournalStore {
         var readings: Int64 = 0
         for start in stride(from: 0, to: contents.count, by: JournalLimits.batch) {
             let end = min(contents.count, start + JournalLimits.batch)
-            try commit { db in
+            // Nobody reads the file before it is complete: the last transaction syncs all.
+            try commit(isSynced: end == contents.count) { db in
                 for index in start..<end {
                     let position = Int64(index) + 1
                     switch contents[index] {

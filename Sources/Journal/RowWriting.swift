@@ -65,6 +65,12 @@ extension Database {
         try set(key, value, in: .copies)
     }
 
+    func removeFact(_ key: String) throws {
+        for table in [CheckedTable.facts, .copies] {
+            try execute(sql: "DELETE FROM \(table.name) WHERE key = ?", arguments: [key])
+        }
+    }
+
     private func set(_ key: String, _ value: String, in table: CheckedTable) throws {
         try execute(
             sql: "INSERT OR REPLACE INTO \(table.name)(key, value, checksum) VALUES(?, ?, ?)",

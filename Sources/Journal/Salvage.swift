@@ -117,6 +117,8 @@ enum Fact {
     static let stream = "stream"
     /// Up to here the readings have numbers of a former stream.
     static let formerEnd = "former_end"
+    /// The file is a copy. A journal that goes on from one would give numbers a second time.
+    static let isCopy = "is_copy"
 
     /// The name of a meter, by its id.
     static func name(_ id: Int64) -> String { "meter \(id)" }

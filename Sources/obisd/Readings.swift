@@ -92,11 +92,20 @@ struct Backup: ParsableCommand {
     var file: String
 
     func run() throws {
+        let path = try journal ?? options.load().journal.path
+        let reader = try Self.failing(with: Exit.noInput) { () throws(JournalError) in try JournalReader(path: path) }
+        try Self.failing(with: Exit.permission) { () throws(JournalError) in try reader.backup(to: file) }
+    }
+
+    /// - Parameter code: of the exit where a file may not be opened or made.
+    private static func failing<Value>(
+        with code: ExitCode, _ body: () throws(JournalError) -> Value
+    ) throws -> Value {
         do {
-            try JournalReader(path: try journal ?? options.load().journal.path).backup(to: file)
-        } catch let error as JournalError {
+            return try body()
+        } catch {
             Output.note(error.message)
-            throw error.code == .access ? Exit.noInput : Exit.inputOutput
+            throw error.code == .access ? code : Exit.inputOutput
         }
     }
 }

@@ -39,9 +39,16 @@ struct ReaderTests {
 
             let opened = try await Journal.open(path: copy, settings: JournalSettings(), logger: .silent)
             #expect(try await opened.entries(after: 0, limit: 1000) == expected)
-            #expect(opened.stream == journal.stream)
-            #expect(try await opened.append(draft("main", at: 202)).seq == 201)
+            // The journal itself has gone on: its numbers must not be given once more.
+            let stream = opened.stream
+            #expect(stream != nil && stream != journal.stream)
+            #expect(try await opened.append(draft("main", at: 202)).seq == 1)
             await opened.close()
+            // From then on it is a journal like any other.
+            let again = try await Journal.open(path: copy, settings: JournalSettings(), logger: .silent)
+            #expect(again.stream == stream)
+            #expect(try await again.append(draft("main", at: 203)).seq == 2)
+            await again.close()
             #expect(throws: JournalError(.access, "")) { try reader.backup(to: copy) }
         }
     }
