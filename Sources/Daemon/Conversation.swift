@@ -68,11 +68,15 @@ struct Conversation {
     }
 
     private func poll(_ schedule: Schedule) async {
+        var isMissed = polls.isMissed(at: clock.now)
         while !Task.isCancelled {
-            let delay = max(schedule.delay(now: clock.now, last: polls.last), rest(schedule))
+            let now = clock.now
+            let delay = max(isMissed ? .zero : schedule.delay(now: now, last: polls.last), rest(schedule))
+            polls.expect(at: Timestamp(milliseconds: now.milliseconds + delay.wholeMilliseconds))
             // The clock may be set meanwhile: a long wait looks at it again.
             guard (try? await Task.pause(for: min(delay, Self.longestSleep))) != nil else { return }
             guard delay <= Self.longestSleep else { continue }
+            isMissed = false
             polls.last = clock.now
             bell.ring()
         }
@@ -89,15 +93,20 @@ struct Conversation {
     }
 }
 
-/// When a meter was last asked: longer than one conversation, so that a line that comes and goes does not make its
-/// meter be asked more often.
+/// When a meter was last asked, and is to be asked next: longer than one conversation, so that a line that comes and goes
+/// does not make its meter be asked more often, nor lets it miss its time of the day.
 final class PollHistory: Sendable {
-    private let state = Mutex<(last: Timestamp?, failures: Int)>((nil, 0))
+    private let state = Mutex<(last: Timestamp?, due: Timestamp?, failures: Int)>((nil, nil, 0))
 
     var last: Timestamp? {
         get { state.withLock { $0.last } }
         set { state.withLock { $0.last = newValue } }
     }
+
+    func expect(at due: Timestamp) { state.withLock { $0.due = due } }
+
+    /// Whether the line was away when the meter was to be asked.
+    func isMissed(at now: Timestamp) -> Bool { state.withLock { $0.due.map { $0 <= now } ?? false } }
 
     /// Polls in a row that failed.
     var failures: Int { state.withLock { $0.failures } }

@@ -50,6 +50,8 @@ public struct DaemonService: Sendable {
         // Until the reloader listens: the configuration has just been read.
         _ = signal(SIGHUP, SIG_IGN)
         let pulses = Pulses(patience: patience, clock: clock)
+        let patience = Task.onLoop { await askForPatience() }
+        defer { patience.cancel() }
         let backbone = try await Backbone(configuration, clock: clock, pulses: pulses, logger: logger)
         let fleet = Fleet(
             backbone, opener: opener, traffic: traffic, clock: clock, pulses: pulses, logger: logger)
@@ -67,6 +69,15 @@ public struct DaemonService: Sendable {
                 logger: Logger(label: "lifecycle") { _ in SwiftLogNoOpLogHandler() }))
         try await group.run()
         logger.notice(.daemonStopped, "Stopped.")
+    }
+
+    /// A damaged journal of a gigabyte is restored in minutes where the disk is slow: a manager that ended the daemon
+    /// meanwhile would have it begin anew each time. After an hour something else is wrong.
+    private func askForPatience() async {
+        for _ in 0..<360 {
+            manager.starting(for: .seconds(60))
+            guard (try? await Task.pause(for: .seconds(10))) != nil else { return }
+        }
     }
 
     /// Started in this order, stopped in reverse: no reading is taken any more when the publisher says goodbye, and the

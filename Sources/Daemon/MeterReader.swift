@@ -49,6 +49,10 @@ struct MeterReader: Sendable {
         var backoff = Backoff()
         // One for all conversations: it remembers what its meter cannot do.
         var session = meterProtocol.makeSession(meter.settings)
+        if isPolled {
+            let delay = Schedule(meter).delay(now: clock.now, last: nil)
+            polls.expect(at: Timestamp(milliseconds: clock.now.milliseconds + delay.wholeMilliseconds))
+        }
         while !Task.isCancelled {
             pulse.rest()
             let telegramsBefore = await pipeline.figures.telegrams

@@ -276,14 +276,15 @@ final class ProfileBench {
 
     /// Opens the line.
     ///
-    /// - Parameter isPolled: false for a meter that talks by itself.
+    /// - Parameters:
+    ///   - isPolled: false for a meter that talks by itself.
+    ///   - schedule: nil: it is read only when the test asks.
     /// - Returns: what the session was told until it knows that.
     @discardableResult
-    func converse(isShared: Bool = false, isPolled: Bool = true) async -> [Heard] {
+    func converse(isShared: Bool = false, isPolled: Bool = true, schedule: Schedule? = nil) async -> [Heard] {
         link = MemoryLink()
-        polls.last = clock.now
-        // Only when the test asks.
-        let never = Schedule(interval: .seconds(100 * 365 * 86_400))
+        if schedule == nil { polls.last = clock.now }
+        let never = schedule ?? Schedule(interval: .seconds(100 * 365 * 86_400))
         let conversation = Conversation(
             link: link, intake: intake, clock: clock, schedule: isPolled ? never : nil, polls: polls, bell: bell,
             isShared: isShared, pulse: Pulse("reader", patience: .seconds(10), clock: clock)

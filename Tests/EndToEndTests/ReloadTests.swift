@@ -60,6 +60,8 @@ struct ReloadTests {
     func manager() async throws {
         try await withHouse { house, _ in
             #expect(house.socket.count("READY=1") == 1)
+            // A start that takes long asks for time.
+            #expect(house.socket.messages.first?.hasPrefix("EXTEND_TIMEOUT_USEC=") == true)
             try await waitFor("a status") {
                 house.socket.count("STATUS=1 of 1 meters online, broker connected") > 0
             }

@@ -1,4 +1,5 @@
 import Glibc
+import OBIS
 
 /// Tells the service manager how the daemon is (sd_notify): datagrams to the socket that `NOTIFY_SOCKET` names.
 /// Does nothing where there is none.
@@ -21,6 +22,9 @@ public struct ServiceManager: Sendable {
 
     /// The meters are read; or a reload has ended, well or not.
     func ready() { send("READY=1") }
+
+    /// The start takes long, and so much longer than now is no failure.
+    func starting(for time: Duration) { send("EXTEND_TIMEOUT_USEC=\(time.wholeMilliseconds * 1000)") }
 
     /// A sentence for `systemctl status`.
     func status(_ text: String) { send("STATUS=" + text.replacing("\n", with: " ")) }
