@@ -49,7 +49,7 @@ struct ReadingsTests {
 
             let copy = folder.appendingPathComponent("copy.db").path
             #expect(try await Program.run(["backup", copy] + config).exitCode == 0)
-            #expect(try await Program.run(["backup", copy] + config).exitCode == 66)
+            #expect(try await Program.run(["backup", copy] + config).exitCode == 77)
             let copied = try await Program.run(["readings", "--journal", copy, "--format", "json"])
             #expect(copied.lines.starts(with: published))
             #expect(try await daemon.terminate() == 0)
