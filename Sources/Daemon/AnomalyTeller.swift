@@ -55,7 +55,8 @@ struct AnomalyTeller: Sendable {
 
     func announce(_ type: String, open: [Anomaly]) {
         let told = open.filter { $0.type == type && $0.status == .active }
-        live.set(topics.problem(meter, type), AnomalyPayload.problem(told))
+        live.set(
+            topics.problem(meter, type), AnomalyPayload.problem(told), urgency: told.isEmpty ? .last : .usual)
     }
 
     /// Tries again what the journal did not take.

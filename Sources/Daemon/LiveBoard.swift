@@ -4,6 +4,15 @@ import MQTT
 ///
 /// While a topic's payload is under way a newer one waits and replaces an older one that waits.
 struct LiveBoard {
+    /// What a new connection brings first. With a far broker and many meters, all of it takes minutes.
+    enum Urgency: CaseIterable {
+        /// Until it is there, everything else is taken for unavailable.
+        case first
+        case usual
+        /// Says once more that nothing is wrong.
+        case last
+    }
+
     private struct Slot {
         /// Empty: the topic has ended, and is forgotten as soon as the broker has cleared it.
         var payload: [UInt8]
@@ -11,6 +20,7 @@ struct LiveBoard {
         var isUnderWay = false
         /// What it is to hold as soon as the broker has the payload.
         var following: [UInt8]?
+        var urgency = Urgency.usual
     }
 
     private var slots: [String: Slot] = [:]
@@ -26,15 +36,18 @@ struct LiveBoard {
 
     /// - Parameter following: what the topic is to hold as soon as the broker has the payload, behind everything that is
     ///   to be sent by then.
-    mutating func set(_ topic: String, _ payload: [UInt8], following: [UInt8]? = nil) {
+    mutating func set(
+        _ topic: String, _ payload: [UInt8], following: [UInt8]? = nil, urgency: Urgency = .usual
+    ) {
         guard var slot = slots[topic] else {
-            slots[topic] = Slot(payload: payload, following: following)
+            slots[topic] = Slot(payload: payload, following: following, urgency: urgency)
             order.append(topic)
             queue.append(topic)
             return
         }
         slot.payload = payload
         slot.following = following
+        slot.urgency = urgency
         if !slot.isDirty, !slot.isUnderWay { queue.append(topic) }
         slot.isDirty = true
         slots[topic] = slot
@@ -49,7 +62,7 @@ struct LiveBoard {
     /// Another broker, or the same without memory: everything is sent again.
     mutating func connected() {
         isConnected = true
-        queue = TopicQueue(order)
+        queue = TopicQueue(Urgency.allCases.flatMap { urgency in order.filter { slots[$0]?.urgency == urgency } })
         failed = []
         for topic in order {
             slots[topic]?.isDirty = true

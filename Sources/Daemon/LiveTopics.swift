@@ -18,12 +18,12 @@ final class LiveTopics: Sendable {
         log = PacedLog(logger)
     }
 
-    func set(_ topic: String, _ text: String) {
-        set(topic, Array(text.utf8))
+    func set(_ topic: String, _ text: String, urgency: LiveBoard.Urgency = .usual) {
+        set(topic, Array(text.utf8), urgency: urgency)
     }
 
-    func set(_ topic: String, _ payload: [UInt8]) {
-        board.withLock { $0.set(topic, payload) }
+    func set(_ topic: String, _ payload: [UInt8], urgency: LiveBoard.Urgency = .usual) {
+        board.withLock { $0.set(topic, payload, urgency: urgency) }
         pump()
     }
 

@@ -79,7 +79,7 @@ final class Publisher: Service {
     var figures: PublisherFigures { state.withLock { $0 } }
 
     func run() async throws {
-        if announcesDaemon { live.set(topics.status, "online") }
+        if announcesDaemon { live.set(topics.status, "online", urgency: .first) }
         try client.start()
         let events = EventQueue<Event>()
         await withGracefulShutdownHandler {

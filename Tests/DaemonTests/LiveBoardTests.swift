@@ -29,6 +29,18 @@ struct LiveBoardTests {
         #expect(all(&board) == ["b=2"])
     }
 
+    @Test("that matter most come first with a new connection, and those that say that nothing is wrong come last")
+    func urgency() {
+        var board = LiveBoard()
+        board.set("fine", [0x30], urgency: .last)
+        board.set("open", [0x30], urgency: .last)
+        board.set("state", [0x31])
+        board.set("status", [0x32], urgency: .first)
+        board.set("open", [0x33])
+        board.connected()
+        #expect(all(&board) == ["status=2", "open=3", "state=1", "fine=0"])
+    }
+
     @Test("of one topic only the newest value waits while another is under way")
     func newest() {
         var board = LiveBoard()
