@@ -34,6 +34,8 @@ actor Fleet {
     private var balances: [String: Balance] = [:]
     /// Whose topics the broker may retain; nil before the first change.
     private var known: [String]?
+    /// Meters that are not read any more, whose topics the broker is not known to have cleared.
+    private var gone: [String] = []
     private var isStarted = false
     /// Counts the changes of who is read.
     private(set) var revision = 0
@@ -66,6 +68,7 @@ actor Fleet {
     func look() {
         let now = clock.monotonic
         for entry in running { entry.reader.bell.look(at: now) }
+        lookAtGone()
     }
 
     func start() {
@@ -231,14 +234,30 @@ actor Fleet {
         if let known { before = known } else { before = await storedNames() }
         known = names
         guard before != names else { return }
-        let problems = RuleRegistry.all.map(\.type)
         let present = Set(names)
         let missing = before.filter { !present.contains($0) }
+        gone = gone.filter { !present.contains($0) && !missing.contains($0) } + missing
         // Entities go before the topics that they read.
         await backbone.discovery?.forget(missing)
-        for meter in missing {
-            backbone.live.end(backbone.topics.retained(of: meter, problems: problems))
-        }
+        for meter in missing { backbone.live.end(retained(of: meter)) }
+        storeNames()
+    }
+
+    /// The broker may be away for longer than the daemon runs: who is gone is known until it has cleared everything.
+    private func lookAtGone() {
+        guard !gone.isEmpty else { return }
+        let left = gone.filter { !backbone.live.waiting(of: retained(of: $0)).isEmpty }
+        guard left.count < gone.count else { return }
+        gone = left
+        storeNames()
+    }
+
+    private func retained(of meter: String) -> [String] {
+        backbone.topics.retained(of: meter, problems: RuleRegistry.all.map(\.type))
+    }
+
+    private func storeNames() {
+        let names = (known ?? []) + gone
         backbone.journal.set(Array(names.joined(separator: "\n").utf8), forKey: Self.namesKey, meter: "") { _ in }
     }
 

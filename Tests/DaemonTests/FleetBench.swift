@@ -26,11 +26,11 @@ final class FleetBench: Sendable {
         weak let pipeline: MeterPipeline?
     }
 
-    init(folder: URL) async throws {
+    init(folder: URL, brokerPort: Int = 9) async throws {
         path = folder.appendingPathComponent("journal.db").path
         pulses = Pulses(clock: clock)
         let configuration = Configuration(
-            node: "cellar", broker: Broker(host: "127.0.0.1", port: 9),
+            node: "cellar", broker: Broker(host: "127.0.0.1", port: brokerPort),
             journal: JournalConfiguration(path: path))
         backbone = try await Backbone(configuration, clock: clock, pulses: pulses, logger: quietLogger)
         fleet = Fleet(backbone, opener: opener, clock: clock, pulses: pulses, logger: quietLogger)

@@ -4,6 +4,7 @@ import Journal
 import Logging
 import MQTT
 import OBIS
+import ServiceLifecycle
 import Synchronization
 import TestSupport
 import Testing
@@ -122,6 +123,35 @@ struct ReloadTests {
             await next.change(to: [bench.meter("attic")])
             #expect(bench.live["obisd/cellar/main/availability"] == "")
             #expect(bench.live["obisd/cellar/attic/availability"] == "offline")
+        }
+    }
+
+    @Test("topics of a meter that is gone are cleared by each daemon until the broker has done so")
+    func clearedLater() async throws {
+        try await withFolder { folder in
+            /// One life of the daemon, without a broker where there is no port.
+            func live(_ meters: [[String]], port: Int? = nil) async throws -> Bool {
+                let bench = try await FleetBench(folder: folder, brokerPort: port ?? 9)
+                for ids in meters { await bench.fleet.change(to: ids.map { bench.meter($0) }) }
+                let isKnown = bench.live["obisd/cellar/flat/availability"] == ""
+                if port != nil {
+                    let group = ServiceGroup(services: [bench.backbone.publisher], logger: quietLogger)
+                    let running = Task { try await group.run() }
+                    try await waitFor("the broker clears them") { !bench.live.keys.contains { $0.contains("/flat/") } }
+                    await group.triggerGracefulShutdown()
+                    try await running.value
+                }
+                await bench.fleet.look()
+                await bench.fleet.stop()
+                await bench.backbone.journal.close()
+                return isKnown
+            }
+            #expect(try await live([["main", "flat"], ["main"]]))
+            #expect(try await live([["main"]]))
+            let broker = try await MosquittoBroker()
+            #expect(try await live([["main"]], port: broker.port))
+            broker.terminate()
+            #expect(try await !live([["main"]]))
         }
     }
 
