@@ -32,6 +32,18 @@ struct FillingTests {
         return (last, bench.clock.now)
     }
 
+    @Test("a meter is asked by its own clock, whatever zone is configured for it", arguments: [nil, 0, -300])
+    func ownOffset(minutes: Int?) async throws {
+        try await withProfileBench { bench in
+            bench.scripted.state.withLock { $0.utcOffset = minutes }
+            let hole = await miss(Self.hours(3), bench)
+            let span = try #require(await bench.pollAndFill().first)
+            // Without a word of its own the configured zone counts: Zurich, in winter.
+            let last = hole.last.milliseconds / 1000 + 60 * Int64(minutes ?? 60)
+            #expect((last - 3700...last - 3500).contains(span.start))
+        }
+    }
+
     @Test("two hours without the daemon are filled to the last interval, each once, also when it is killed meanwhile")
     func acceptance() async throws {
         try await withProfileBench { bench in

@@ -60,6 +60,8 @@ final class ScriptedMeter: Sendable {
         var delay = Duration.zero
         var answers: [Answer] = []
         var pollErrors: [WireError] = []
+        /// What the meter says of its clock, in minutes ahead of UTC; nil: it tells no time.
+        var utcOffset: Int?
         var keeps: [UInt8]?
         /// What is changed in an entry before it is sent, by its number among all that were sent.
         var spoil: (@Sendable (Int, inout Telegram) -> Void)?
@@ -82,8 +84,15 @@ final class ScriptedMeter: Sendable {
 
     var makeSession: any Session<Telegram> { ScriptedSession(meter: self) }
 
-    func live() -> Telegram {
-        Telegram(meter: Self.identity, registers: [Self.energy(clock.now.milliseconds / 60_000)])
+    func live(utcOffset: Int? = nil) -> Telegram {
+        let time = utcOffset.flatMap { offset in
+            let civil = MeterTime(localSeconds: clock.now.milliseconds / 1000 + 60 * Int64(offset))
+            return MeterTime(
+                year: civil.year, month: civil.month, day: civil.day, hour: civil.hour, minute: civil.minute,
+                second: civil.second, utcOffset: offset)
+        }
+        return Telegram(
+            meter: Self.identity, meterTime: time, registers: [Self.energy(clock.now.milliseconds / 60_000)])
     }
 
     static let identity = MeterIdentity(id: "1000", manufacturer: "TST", medium: .electricity)
@@ -147,7 +156,7 @@ final class ScriptedMeter: Sendable {
             state.question = nil
             guard state.pollErrors.isEmpty else { return [.finished(state.pollErrors.removeFirst())] }
             let keep = state.keeps.map { [SessionAction<Telegram>.keep($0)] } ?? []
-            return keep + [.emit(live()), .finished(nil)]
+            return keep + [.emit(live(utcOffset: state.utcOffset)), .finished(nil)]
         case (Byte.profile, .profile(let answer)?):
             state.question = nil
             if case .broken(let count, let error) = answer { return send(count, &state) + [.finished(error)] }
