@@ -6,8 +6,9 @@ extension DLMSServer {
         let classID: Int
         var version: UInt8 = 0
         let code: ObisCode
-        var attributes: [(number: Int, data: [UInt8])] = []
-        /// Attributes that are made when they are asked for.
+        /// What is asked for is made then.
+        var attributes: [(number: Int, data: () -> [UInt8])] = []
+        /// Attributes that depend on who asks, and for which part.
         var computed: [Int] = []
 
         var attributeNumbers: [Int] { ([1] + attributes.map(\.number) + computed).sorted() }
@@ -28,7 +29,7 @@ extension DLMSServer {
         }
         guard object.classID == descriptor.classID else { return .failure(.objectClassInconsistent) }
         if descriptor.attribute == 1, descriptor.selection == nil {
-            return .success(Self.data { $0.code(object.code) })
+            return .success(Self.bytes { $0.code(object.code) })
         }
         switch (object.code, descriptor.attribute) {
         case (.loadProfile, 2):
@@ -42,14 +43,14 @@ extension DLMSServer {
             guard let attribute = object.attributes.first(where: { $0.number == descriptor.attribute }) else {
                 return .failure(.objectUndefined)
             }
-            return descriptor.selection == nil ? .success(attribute.data) : .failure(.typeUnmatched)
+            return descriptor.selection == nil ? .success(attribute.data()) : .failure(.typeUnmatched)
         }
     }
 
     /// Attribute 2 of the association: class, version, code and rights of each object.
     private static func list(_ objects: [COSEMObject]) -> [UInt8] {
         let readOnly: UInt8 = 1
-        return data { writer in
+        return bytes { writer in
             writer.array(objects.count)
             for object in objects {
                 writer.structure(4)
@@ -171,16 +172,16 @@ extension DLMSServer {
     private func maximum(_ moment: Moment) -> COSEMObject {
         let period = max(1, configuration.profile.period)
         let start = periodStart(moment)
-        let times = (0..<max(1, min(96, 86_400 / period))).map { start - Int64($0 * period) }
-        let highest =
-            times.map { (value: configuration.profile.demand(at: $0), time: $0) }.max { $0.value < $1.value }
-            ?? (0, start)
+        func highest() -> (value: Int, time: Int64) {
+            let times = (0..<max(1, min(96, 86_400 / period))).map { start - Int64($0 * period) }
+            return times.map { (configuration.profile.demand(at: $0), $0) }.max { $0.0 < $1.0 } ?? (0, start)
+        }
         return COSEMObject(
             classID: 4, code: ObisCode(1, 0, 1, 6, 0),
             attributes: [
-                (2, Self.data { $0.uint32(highest.value) }), (3, Self.scaler(0, UnitCode.watt)),
+                (2, Self.data { $0.uint32(highest().value) }), (3, Self.scaler(0, UnitCode.watt)),
                 (4, Self.data { $0.uint8(0) }),
-                (5, Self.data { $0.octets(moment.time.moved(to: highest.time).clockOctets) }),
+                (5, Self.data { $0.octets(moment.time.moved(to: highest().time).clockOctets) }),
             ])
     }
 
@@ -215,23 +216,27 @@ extension DLMSServer {
         writer.uint16(0)
     }
 
-    private static func data(_ write: (inout AxdrWriter) -> Void) -> [UInt8] {
+    private static func data(_ write: @escaping (inout AxdrWriter) -> Void) -> () -> [UInt8] {
+        { bytes(write) }
+    }
+
+    private static func bytes(_ write: (inout AxdrWriter) -> Void) -> [UInt8] {
         var writer = AxdrWriter()
         write(&writer)
         return writer.bytes
     }
 
-    private static func value(_ code: ObisCode, _ write: (inout AxdrWriter) -> Void) -> COSEMObject {
+    private static func value(_ code: ObisCode, _ write: @escaping (inout AxdrWriter) -> Void) -> COSEMObject {
         COSEMObject(classID: 1, code: code, attributes: [(2, data(write))])
     }
 
     private static func register(
-        _ code: ObisCode, _ scaler: Int8, _ unit: UInt8, _ write: (inout AxdrWriter) -> Void
+        _ code: ObisCode, _ scaler: Int8, _ unit: UInt8, _ write: @escaping (inout AxdrWriter) -> Void
     ) -> COSEMObject {
         COSEMObject(classID: 3, code: code, attributes: [(2, data(write)), (3, Self.scaler(scaler, unit))])
     }
 
-    private static func scaler(_ scaler: Int8, _ unit: UInt8) -> [UInt8] {
+    private static func scaler(_ scaler: Int8, _ unit: UInt8) -> () -> [UInt8] {
         data {
             $0.structure(2)
             $0.int8(scaler)
