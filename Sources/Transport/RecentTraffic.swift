@@ -4,10 +4,11 @@ import Synchronization
 
 /// The newest traffic of each line, in memory: what passed when something went wrong that nobody was waiting for.
 ///
-/// A line keeps 64 KiB of it, and all of them together 4 MiB: what is older is forgotten.
+/// A line keeps 64 KiB of it, and all of them together 1 MiB: what is older is forgotten. More would be most of what the
+/// daemon has for fifty meters, and grow for as long as the slowest of them takes to fill its part.
 public final class RecentTraffic: LineRecording {
     static let lineLimit = 64 * 1024
-    static let limit = 4 * 1024 * 1024
+    static let limit = 1024 * 1024
 
     private let lines = Mutex<[String: TrafficTail]>([:])
 
