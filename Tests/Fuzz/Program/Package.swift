@@ -9,7 +9,8 @@ let package = Package(
         .executableTarget(
             name: "Fuzz", dependencies: [.product(name: "Fuzzing", package: "obisd")],
             swiftSettings: [
-                .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .unsafeFlags(["-parse-as-library"]),
+                .swiftLanguageMode(.v6), .treatAllWarnings(as: .error), .enableExperimentalFeature("Extern"),
+                .unsafeFlags(["-parse-as-library"]),
             ],
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address"])])
     ]
