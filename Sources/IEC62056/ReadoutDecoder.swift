@@ -186,7 +186,8 @@ extension ReadoutDecoder {
             emitCommand(content, scanner, warnings: warnings, count: end + 2)
         } else {
             if source == .line, let meter = scanner.identification { checkedMeter = meter }
-            finishMessage(scanner, sets: DataSets(content), warnings: warnings, count: end + 2)
+            finishMessage(
+                scanner, sets: DataSets(content), warnings: warnings, count: end + 2, told: scanner.noise)
         }
     }
 
@@ -196,7 +197,8 @@ extension ReadoutDecoder {
         let data = Array(content.dropFirst(2).drop { $0 == Control.stx })
         if command == "P0" {
             let warning = "This is the meter's request for a password (P0)."
-            finishMessage(scanner, sets: DataSets(data), warnings: warnings + [warning], count: count)
+            finishMessage(
+                scanner, sets: DataSets(data), warnings: warnings + [warning], count: count, told: scanner.noise)
         } else {
             let warning = "This is a command of the reader (\(command)) and holds no values."
             outputs.append(.frame(Telegram(warnings: warnings + [warning])))
@@ -246,10 +248,13 @@ extension ReadoutDecoder {
             scanner, sets: sets, warnings: ["No block check was sent: damage would not have been noticed."], count: end)
     }
 
-    private mutating func finishMessage(_ scanner: MessageScanner, sets: DataSets, warnings: [String], count: Int) {
+    /// - Parameter told: how many of the bytes have been told of as noise, and are not given up once more.
+    private mutating func finishMessage(
+        _ scanner: MessageScanner, sets: DataSets, warnings: [String], count: Int, told: Int = 0
+    ) {
         emit(
             identification: scanner.identification, sets: sets, warnings: warnings, offset: buffer.streamOffset,
-            count: count)
+            count: count - told)
         endMessage(consuming: count)
     }
 

@@ -251,6 +251,22 @@ struct DamageTests {
         }
     }
 
+    @Test("what is told of as noise in front of a block is not given up once more with the block")
+    func noiseBeforeRefusedBlock() {
+        let bytes = Sample.bytes(Sample.identification + "116.2(2Int") + [0x02, 0x03, 0x03]
+        var decoder = ReadoutDecoder()
+        decoder.append(bytes)
+        decoder.finish()
+        var counts: [Int] = []
+        while let output = decoder.next() {
+            switch output {
+            case .noise(let count), .rejected(_, let count): counts.append(count)
+            case .frame: Issue.record("a telegram without values")
+            }
+        }
+        #expect(counts == [10, bytes.count - 10])
+    }
+
     @Test("plain noise is counted and is no error")
     func countedNoise() {
         let outputs = FramerVerifier.outputs(
