@@ -72,7 +72,7 @@ struct Conversation {
         while !Task.isCancelled {
             let now = clock.now
             let delay = max(isMissed ? .zero : schedule.delay(now: now, last: polls.last), rest(schedule))
-            polls.expect(at: Timestamp(milliseconds: now.milliseconds + delay.wholeMilliseconds))
+            polls.expect(after: delay, at: now)
             // The clock may be set meanwhile: a long wait looks at it again.
             guard (try? await Task.pause(for: min(delay, Self.longestSleep))) != nil else { return }
             guard delay <= Self.longestSleep else { continue }
@@ -103,7 +103,9 @@ final class PollHistory: Sendable {
         set { state.withLock { $0.last = newValue } }
     }
 
-    func expect(at due: Timestamp) { state.withLock { $0.due = due } }
+    func expect(after delay: Duration, at now: Timestamp) {
+        state.withLock { $0.due = Timestamp(milliseconds: now.milliseconds + delay.wholeMilliseconds) }
+    }
 
     /// Whether the line was away when the meter was to be asked.
     func isMissed(at now: Timestamp) -> Bool { state.withLock { $0.due.map { $0 <= now } ?? false } }

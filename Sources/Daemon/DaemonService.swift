@@ -50,12 +50,13 @@ public struct DaemonService: Sendable {
         // Until the reloader listens: the configuration has just been read.
         _ = signal(SIGHUP, SIG_IGN)
         let pulses = Pulses(patience: patience, clock: clock)
-        let patience = Task.onLoop { await askForPatience() }
-        defer { patience.cancel() }
+        let asking = Task.onLoop { await askForPatience() }
+        defer { asking.cancel() }
         let backbone = try await Backbone(configuration, clock: clock, pulses: pulses, logger: logger)
         let fleet = Fleet(
             backbone, opener: opener, traffic: traffic, clock: clock, pulses: pulses, logger: logger)
         await fleet.change(to: configuration.meters)
+        asking.cancel()
         let count = configuration.meters.count { $0.isEnabled }
         logger.notice(
             .daemonReady, "obisd \(Self.version) reads \(count) \(count == 1 ? "meter" : "meters").",

@@ -50,8 +50,8 @@ struct MeterReader: Sendable {
         // One for all conversations: it remembers what its meter cannot do.
         var session = meterProtocol.makeSession(meter.settings)
         if isPolled {
-            let delay = Schedule(meter).delay(now: clock.now, last: nil)
-            polls.expect(at: Timestamp(milliseconds: clock.now.milliseconds + delay.wholeMilliseconds))
+            let now = clock.now
+            polls.expect(after: Schedule(meter).delay(now: now, last: nil), at: now)
         }
         while !Task.isCancelled {
             pulse.rest()
