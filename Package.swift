@@ -189,8 +189,7 @@ let package = Package(
             name: "DaemonTests",
             dependencies: [
                 "Daemon", "Configuration", "Discovery", "Journal", "LogMessages", "MQTT", "Metering", "Rules",
-                "Transport", "OBIS", "TestSupport", "Wire",
-                log,
+                "Transport", "OBIS", "TestSupport", "Wire", grdb, log,
             ],
             swiftSettings: testing),
         .testTarget(

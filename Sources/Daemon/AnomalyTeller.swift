@@ -3,39 +3,28 @@ import LogMessages
 import Logging
 import MQTT
 import OBIS
-import Synchronization
 
 /// Brings changes of anomalies of one meter into the journal, to the retained topics and into the log.
 struct AnomalyTeller: Sendable {
     static let eventKind = "anomaly"
-    /// More than so many changes do not wait for a journal that cannot be written.
-    private static let waitingLimit = 256
 
     let meter: String
-    /// Under which the state of whoever finds them is kept with them.
-    let stateKey: String
     let node: String
     let topics: Topics
-    let journal: Journal
     let live: LiveTopics
+    private let events: WaitingEvents
     private let log: PacedLog
-    private let waiting = WaitingChanges()
 
-    /// Changes that the journal did not take.
-    private final class WaitingChanges: Sendable {
-        let drafts = Mutex<[EventDraft]>([])
-    }
-
+    /// - Parameter stateKey: under which the state of whoever finds changes is kept with them.
     init(
         meter: String, stateKey: String, node: String, topics: Topics, journal: Journal, live: LiveTopics,
         logger: Logger
     ) {
         self.meter = meter
-        self.stateKey = stateKey
         self.node = node
         self.topics = topics
-        self.journal = journal
         self.live = live
+        events = WaitingEvents(meter: meter, stateKey: stateKey, journal: journal)
         log = PacedLog(logger)
     }
 
@@ -45,10 +34,11 @@ struct AnomalyTeller: Sendable {
     func tell(_ changes: [AnomalyChange], state: [UInt8], open: [Anomaly]) {
         for change in changes {
             say(change)
-            handIn(
+            events.handIn(
                 EventDraft(
                     meter: meter, kind: Self.eventKind, at: change.anomaly.updatedAt,
-                    payload: AnomalyPayload.anomaly(change, node: node)), state)
+                    payload: AnomalyPayload.anomaly(change, node: node)),
+                state: state)
         }
         for type in Set(changes.map(\.anomaly.type)) { announce(type, open: open) }
     }
@@ -63,35 +53,10 @@ struct AnomalyTeller: Sendable {
     ///
     /// - Parameter isLast: whether to try although the journal could not be written when it was last tried.
     func handInWaiting(state: @autoclosure () -> [UInt8], isLast: Bool = false) {
-        guard isLast || journal.lastError == nil, journal.stream != nil else { return }
-        let drafts = waiting.drafts.withLock { waiting in
-            defer { waiting = [] }
-            return waiting
-        }
-        for draft in drafts { append(draft, state()) }
+        events.retry(state: state(), isLast: isLast)
     }
 
-    func keep(_ state: [UInt8]) {
-        journal.set(state, forKey: stateKey, meter: meter) { _ in }
-    }
-
-    /// Behind those that wait: whoever sees the end of an anomaly before its beginning takes it for open.
-    private func handIn(_ draft: EventDraft, _ state: [UInt8]) {
-        let mustWait = waiting.drafts.withLock { waiting in
-            guard !waiting.isEmpty else { return false }
-            if waiting.count < Self.waitingLimit { waiting.append(draft) }
-            return true
-        }
-        if !mustWait { append(draft, state) }
-    }
-
-    private func append(_ draft: EventDraft, _ state: [UInt8]) {
-        let waiting = waiting
-        journal.append(draft, values: [stateKey: state]) { result in
-            guard case .failure = result else { return }
-            waiting.drafts.withLock { if $0.count < Self.waitingLimit { $0.append(draft) } }
-        }
-    }
+    func keep(_ state: [UInt8]) { events.keep(state) }
 
     private func say(_ change: AnomalyChange) {
         let anomaly = change.anomaly

@@ -293,7 +293,7 @@ actor MeterPipeline {
         recordGap()
         guard isRestored, source == .live else { return [:] }
         anomalies?.end()
-        summaries?.keep()
+        summaries?.end()
         var kept = [Self.stateKey: validator.state.stored]
         kept[Self.fingerprintKey] = fingerprint
         kept[AnomalyDesk.stateKey] = anomalies?.stored

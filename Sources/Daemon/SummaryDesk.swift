@@ -14,6 +14,7 @@ struct SummaryDesk {
     private let node: String
     private let topics: Topics
     private let journal: Journal
+    private let events: WaitingEvents
     private let live: LiveTopics
     private let calendar: any LocalCalendar
     private var builder: SummaryBuilder
@@ -27,6 +28,7 @@ struct SummaryDesk {
         self.node = node
         self.topics = topics
         self.journal = journal
+        events = WaitingEvents(meter: meter.id, stateKey: Self.stateKey, journal: journal)
         self.live = live
         self.calendar = calendar
         builder = Self.builder(meter, calendar, state)
@@ -55,15 +57,18 @@ struct SummaryDesk {
     mutating func tick(at now: Duration, wall: Timestamp) {
         let closed = builder.tick(wall, at: now)
         tell(closed)
+        events.retry(state: stored)
         guard lastKept.map({ now - $0 >= Self.keepInterval }) ?? true else { return }
-        if lastKept != nil { keep() }
+        if lastKept != nil { events.keep(stored) }
         lastKept = now
     }
 
     var stored: [UInt8] { builder.stored }
 
-    func keep() {
-        journal.set(stored, forKey: Self.stateKey, meter: meter.id) { _ in }
+    /// Nothing comes any more: what waits for the journal is tried once more, and the figures of the hour are kept.
+    func end() {
+        events.retry(state: stored, isLast: true)
+        events.keep(stored)
     }
 
     private func tell(_ closed: [Summary]) {
@@ -71,10 +76,7 @@ struct SummaryDesk {
             let payload = SummaryPayload.json(summary, node: node, meter: meter.id, stream: journal.stream)
             let kind = summary.period.rawValue
             live.set(topics.summary(meter.id, kind), payload)
-            journal.append(
-                EventDraft(meter: meter.id, kind: kind, at: summary.to, payload: payload),
-                values: [Self.stateKey: builder.stored]
-            ) { _ in }
+            events.handIn(EventDraft(meter: meter.id, kind: kind, at: summary.to, payload: payload), state: stored)
         }
     }
 }

@@ -54,6 +54,20 @@ struct CommandTests {
                 == "a retained command would be done again and again")
     }
 
+    @Test("what was done before a restart is known as soon as the journal tells of it, also with commands since")
+    func recalled() {
+        var before = CommandLedger()
+        #expect(verdict(#"{"id":"1","verb":"read"}"#, &before) == "read 1")
+        var ledger = CommandLedger()
+        #expect(verdict(#"{"id":"2","verb":"read"}"#, &ledger) == "read 2")
+        ledger.add(stored: before.stored)
+        for id in 1...2 {
+            #expect(verdict(#"{"id":"\#(id)","verb":"read"}"#, &ledger) == "the command was given before")
+        }
+        ledger = CommandLedger(stored: ledger.stored)
+        #expect(verdict(#"{"id":"1","verb":"read"}"#, &ledger) == "the command was given before")
+    }
+
     @Test("a command that expires is done once at most, whatever comes between, and over a restart")
     func expiring() {
         var ledger = CommandLedger()

@@ -61,4 +61,39 @@ struct SummaryTests {
             #expect(kinds.first == "opened" && kinds.last == "resolved")
         }
     }
+
+    @Test(
+        "what a full disk refuses is journaled when there is room again: hours in their order, and an anomaly's",
+        arguments: [false, true])
+    func fullDisk(atTheEnd: Bool) async throws {
+        try await withBench(P1.meter) { bench in
+            await bench.accept(try P1.telegram(P1.house()))
+            await bench.intake.main.journaled()
+            try await bench.journal.limit(pages: 1)
+            try await bench.fill()
+            for quarter in 1..<10 {
+                await bench.pass(.seconds(900))
+                await bench.accept(try P1.telegram(P1.house(second: quarter, energy: "000123.46\(quarter)")))
+                await bench.intake.main.journaled()
+            }
+            #expect(try await bench.journal.events("hour", after: 0, limit: 10).isEmpty)
+            try await bench.journal.limit(pages: 1_000_000)
+            if atTheEnd {
+                for pipeline in bench.intake.pipelines { await pipeline.end() }
+            } else {
+                await bench.accept(try P1.telegram(P1.house(second: 10, energy: "000123.480")))
+                await bench.intake.main.journaled()
+                await bench.pass(.seconds(1))
+            }
+            try await bench.restart()
+            let hours = try await bench.journal.events("hour", after: 0, limit: 10).filter { $0.meter == "main" }
+            #expect(hours.count == 2 && hours.map(\.at) == hours.map(\.at).sorted())
+            let changes = try await bench.journal.events("anomaly", after: 0, limit: 100)
+                .compactMap { ExactJSON(String(decoding: $0.payload, as: UTF8.self)) }
+                .filter { $0["meter"]?.string == "main" && $0["type"]?.string == "stale" }
+                .compactMap { $0["event_type"]?.string }
+            #expect(changes.count >= 4)
+            #expect(changes.enumerated().allSatisfy { $1 == ($0.isMultiple(of: 2) ? "opened" : "resolved") })
+        }
+    }
 }

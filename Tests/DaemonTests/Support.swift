@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import class GRDB.Database
 import Journal
 import Logging
 import MQTT
@@ -147,12 +148,33 @@ final class PipelineBench {
         }
     }
 
+    /// Until the journal refuses what is small.
+    func fill() async throws {
+        for size in [4096, 512, 64, 1] {
+            for number in 0..<1000 {
+                do {
+                    let bytes = [UInt8](repeating: 0x78, count: size)
+                    try await journal.set(bytes, forKey: "filling \(size) \(number)", meter: "none")
+                } catch {
+                    break
+                }
+            }
+        }
+    }
+
     func state(_ meter: String) async throws -> ExactJSON? {
         try await retained.look()["\(meter)/state"].flatMap { ExactJSON($0) }
     }
 
     func availability(_ meter: String) async throws -> String? {
         try await retained.look()["\(meter)/availability"]
+    }
+}
+
+extension Journal {
+    /// A disk that is full, or has room again. SQLite never lets the limit fall below the present size.
+    func limit(pages: Int) async throws {
+        try await withConnection { db in try db.execute(sql: "PRAGMA max_page_count = \(pages)") }
     }
 }
 

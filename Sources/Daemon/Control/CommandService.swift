@@ -28,18 +28,29 @@ struct CommandService: Service {
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            let stored = (try? await journal.value(forKey: Self.key, meter: "")).flatMap { $0 }
-            var ledger = CommandLedger(stored: stored ?? [])
+            var ledger = CommandLedger()
+            var knowsEarlier = false
             for await message in client.messages {
                 if discovery?.hear(message) == true { continue }
                 guard gate.isOpen, let meter = topics.meter(ofCommand: message.topic) else { continue }
+                if !knowsEarlier { knowsEarlier = await recall(&ledger) }
                 let command = ledger.admit(message, now: clock.now)
-                if case .admitted = command {
+                if case .admitted = command, knowsEarlier {
                     // Before it is done. Where the journal cannot be written, it is done all the same.
                     try? await journal.setAtOnce(ledger.stored, forKey: Self.key, meter: "")
                 }
                 answer(command, of: meter, await result(of: command, meter))
             }
+        }
+    }
+
+    /// The journal may be opened later than the broker is there.
+    private func recall(_ ledger: inout CommandLedger) async -> Bool {
+        do {
+            ledger.add(stored: try await journal.value(forKey: Self.key, meter: "") ?? [])
+            return true
+        } catch {
+            return false
         }
     }
 
@@ -165,9 +176,13 @@ package struct CommandLedger {
 
     init() {}
 
+    package init(stored bytes: [UInt8]) { add(stored: bytes) }
+
+    /// What was done before all that is known by now.
+    ///
     /// - Parameter bytes: from `stored`; what is no such thing is nothing.
-    package init(stored bytes: [UInt8]) {
-        known = (try? JSONDecoder().decode([Known].self, from: Data(bytes))) ?? []
+    mutating func add(stored bytes: [UInt8]) {
+        known = ((try? JSONDecoder().decode([Known].self, from: Data(bytes))) ?? []) + known
     }
 
     /// To be kept over a restart.
