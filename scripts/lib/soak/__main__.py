@@ -128,19 +128,24 @@ class House:
 
 
 def look(house, started, is_short):
-    """What the daemon takes of the machine at a calm moment: the median of some looks."""
+    """What the daemon takes of the machine at a calm moment: the median of some looks; of memory the lowest.
+
+    Once a minute the daemon gives back what its heap holds free, so that the lowest of more than a minute is what it
+    needs, and what is above comes and goes.
+    """
     house.calm()
     looks = []
-    for _ in range(5 if is_short else 20):
+    for _ in range(5 if is_short else 150):
         house.rest(0.2 if is_short else 0.5)
         kinds = usage.descriptors(house.daemon.id)
         looks.append(house.daemon.memory() | {"descriptors": sum(kinds.values())})
     point = {name: statistics.median_low(look[name] for look in looks) for name in looks[0]}
+    point["anonymous"], point["highest"] = (pick(look["anonymous"] for look in looks) for pick in (min, max))
     point |= {"readings": house.account.readings, "seconds": round(time.monotonic() - started)}
     point |= {"descriptor_kinds": dict(kinds), "thread_names": dict(usage.thread_names(house.daemon.id))}
     say(
-        f"  {amount(point['readings'])} readings, {point['seconds']} s: {point['anonymous']:.2f} MiB anonymous, "
-        f"{point['descriptors']:.0f} descriptors, {point['threads']:.0f} threads"
+        f"  {amount(point['readings'])} readings, {point['seconds']} s: {point['anonymous']:.2f} to "
+        f"{point['highest']:.2f} MiB anonymous, {point['descriptors']:.0f} descriptors, {point['threads']:.0f} threads"
     )
     return point
 
@@ -215,13 +220,14 @@ def promises(chosen, points, result, problems):
 
 
 def report(chosen, faults, points, result, rows):
-    looks = [("readings", "s", "anonymous MiB", "resident MiB", "descriptors", "threads")]
+    looks = [("readings", "s", "anonymous MiB, lowest", "highest", "resident MiB", "descriptors", "threads")]
     for point in points:
         looks.append(
             (
                 amount(point["readings"]),
                 str(point["seconds"]),
                 f"{point['anonymous']:.2f}",
+                f"{point['highest']:.2f}",
                 f"{point['resident']:.1f}",
                 str(point["descriptors"]),
                 f"{point['threads']:.0f}",
@@ -232,7 +238,7 @@ def report(chosen, faults, points, result, rows):
     happened.append(("daemon killed", str(chosen.kills), ""))
     verdicts = [("promise", "wanted", "found", "")]
     verdicts += [(name, wanted, found, "kept" if is_kept else "BROKEN") for name, wanted, found, is_kept in rows]
-    for lines in (table(looks, range(6)), table(happened, (1, 2)), table(verdicts, (1, 2))):
+    for lines in (table(looks, range(7)), table(happened, (1, 2)), table(verdicts, (1, 2))):
         print("\n".join(lines) + "\n")
     print(f"{amount(result['repeated'])} came again; each was the same.")
 
