@@ -12,6 +12,7 @@ import live
 import machine
 import micro
 import options
+import plain
 import stored
 import usage
 from children import Failed
@@ -31,6 +32,13 @@ class Bench:
         self.complaints = []
         self.disturbances = []
         self.sqlite = None
+        self._plain = None
+
+    @property
+    def plain(self):
+        """The program that does the same work without a promise, compiled when it is first asked for."""
+        self._plain = self._plain or plain.built(self.directory)
+        return self._plain
 
     def wants(self, row):
         return row in self.only
@@ -122,7 +130,7 @@ def plan(bench, chosen, journals):
         sizes = sorted(chosen.rows) if bench.wants("growth") else [max(chosen.rows)]
         steps += [(f"a journal of {size} rows", stored.journal, journals, size) for size in sizes]
     if bench.wants("micro"):
-        steps.append(("single parts", lambda bench: micro.measure(ROOT, bench.figures, chosen.quick)))
+        steps.append(("single parts", lambda bench: micro.measure(bench, ROOT, chosen.quick)))
     return steps
 
 

@@ -76,6 +76,9 @@ class Figures:
         if note is not None:
             figure.notes.append(note)
 
+    def median(self, row, name):
+        return self._figures[row, name].median
+
     def of(self, rows):
         """Row after row as they are listed there; those of growth as curves, by what stands in front of the colon."""
         found = [figure for row in rows for figure in self._figures.values() if figure.row == row]

@@ -20,14 +20,16 @@ IDLE_SECONDS = 30
 
 
 class Live:
-    """What was seen of so many meters of a kind with so many readings per second in all."""
+    """What was seen of so many meters of a kind with so many readings per second in all; also with the plain program in
+    the daemon's place.
+    """
 
-    def __init__(self, bench, kind, count, rate, seconds, warm_up, echo=False):
+    def __init__(self, bench, kind, count, rate, seconds, warm_up, echo=False, is_plain=False):
         with Stage(bench) as stage:
             broker = stage.broker()
             subscriber = stage.subscriber(broker, "arrivals")
             meters = stage.meters(kind, count)
-            daemon = stage.daemon(meters.transports, broker.port)
+            daemon = (stage.plain if is_plain else stage.daemon)(meters.transports, broker.port)
             self.start_time = daemon.start_time
             until(lambda: meters.calls == count, 60 + count / 100, lambda: "the daemon opens all lines", stage.check)
             # A port is seen when it has its speed, and drops what came before a moment later.
@@ -71,6 +73,7 @@ class Live:
     def note(self):
         return {
             "readings": self.interval.readings,
+            "bytes_of_one": self.size,
             "cpu_by_ticks_s": round(self.interval.ticks, 2),
             "wake_ups_per_s": round(self.interval.wake_ups / self.interval.seconds, 1),
             "other_programs_cores": round(self.interval.disturbance, 2),
@@ -137,9 +140,21 @@ def serial(bench, count, rate):
         for name, share in (("median", 0.5), ("p99", 0.99)):
             value = quantile(live.broker_latencies, share)
             add("latency", f"  of that the broker alone, {name}: {amount(rate)}/s", "ms", value)
+    if count > 1:
+        _compare(bench, live, count, rate)
     add("memory", f"resident memory: {what}", "MiB", live.memory["resident"], memories[0], live.memory)
     add("memory", f"  of that anonymous: {what}", "MiB", live.memory["anonymous"], memories[1])
     add("memory", f"threads: {what}", "", live.memory["threads"], memories[2])
+
+
+def _compare(bench, live, count, rate):
+    """What the plain program takes for the same work in the same minute."""
+    plain = Live(bench, "serial", count, rate, bench.seconds, 2, is_plain=True)
+    add, each = bench.figures.add, f"{amount(rate)}/s"
+    add("cpu", f"  a plain program, which stores nothing: {each}", "ms", plain.cost, None, plain.note)
+    add("cpu", f"  times that: {each}", "", live.cost / plain.cost)
+    add("latency", f"  with a plain program, median: {each}", "ms", plain.latency(0.5), None, plain.distribution)
+    add("latency", f"  with a plain program, p99: {each}", "ms", plain.latency(0.99))
 
 
 def further_meter(bench, few, many):

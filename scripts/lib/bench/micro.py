@@ -7,8 +7,9 @@ import json
 import subprocess
 
 import machine
+import plain
 from children import Failed
-from figures import Wanted
+from figures import Wanted, median
 
 _PATIENCE = 3600
 
@@ -24,7 +25,12 @@ _WANTED = {
 }
 
 
-def measure(root, figures, is_quick):
+# The same of the C library for SML, by the figures that stand above.
+_WANTED_RATIO = Wanted(600_000 / 311_000, at_least=True)
+
+
+def measure(bench, root, is_quick):
+    figures = bench.figures
     command = [machine.built(root, "Costs"), "measure"] + (["0.1"] if is_quick else [])
     try:
         ended = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, text=True, timeout=_PATIENCE)
@@ -34,6 +40,16 @@ def measure(root, figures, is_quick):
         raise Failed(f"the program that measures single parts ended with {ended.returncode}")
     if not add(ended.stdout, figures):
         raise Failed("the program that measures single parts printed no figures")
+    _compare(bench, 0.1 if is_quick else 1)
+
+
+def _compare(bench, duration):
+    """The C library for SML on the same machine in the same minute, with a frame like that of ours."""
+    samples = plain.parse(bench.plain, bench.directory, duration)
+    for sample in samples:
+        bench.figures.add("micro", "decode sml, by libsml", "frames/s", sample)
+    ours = bench.figures.median("micro", "decode sml")
+    bench.figures.add("micro", "decode sml, times that", "", ours / median(samples), _WANTED_RATIO)
 
 
 def add(text, figures):

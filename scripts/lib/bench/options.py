@@ -31,6 +31,8 @@ how:
   The daemon has its default settings, but for `drain_rate: unlimited`, a journal that may become large and no Home
   Assistant discovery (see --discovery). Its journal lies on a disk: on a file system in memory a sync costs nothing.
   Latency begins before the write of a whole file and ends when the subscriber, again a process of its own, has it.
+  The plain program (plain.c, with libsml) does the same work and promises nothing: what it takes says how fast this
+  machine is.
   Processor time is that of all threads, from /proc. What other programs used of the processors meanwhile is in the
   JSON: figures of a machine that does something else at the same time are too high.
 

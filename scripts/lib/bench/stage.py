@@ -7,6 +7,7 @@ import tempfile
 import time
 
 import children
+import plain
 import usage
 from broker import Broker, free_port
 from daemon import Daemon, sml_stanzas
@@ -59,6 +60,10 @@ class Stage:
     def daemon(self, transports, port):
         bench, stanzas = self._bench, sml_stanzas(transports)
         return self._add(Daemon(bench.binary, self.folder, stanzas, port, bench.discovery))
+
+    def plain(self, transports, port):
+        """In the daemon's place."""
+        return self._add(plain.Collector(self._bench.plain, self.folder, transports, port))
 
     def check(self):
         for part in list(self._parts):

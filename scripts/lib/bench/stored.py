@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 
+import plain
 from children import Failed, rest, until
 from figures import Wanted, amount, quantile
 from live import METERS, SLOW
@@ -13,6 +14,8 @@ from stage import Interval, Stage
 
 # Starts that are measured for each journal.
 STARTS = 5
+# Bytes of a message, as a reading has them.
+_READING = 1000
 # Nothing is so slow that a row takes longer; more is a fault.
 _SLOWEST = 500
 
@@ -51,6 +54,21 @@ def throughput(bench, count, has_subscriber):
     bench.figures.add("throughput", name, "1/s", acknowledged / interval.seconds, wanted, note)
     cost = interval.cpu / max(1, acknowledged) * 1e6
     bench.figures.add("throughput", f"  CPU per 1 000 of them, {who}", "ms", cost)
+    if not has_subscriber:
+        _compare(bench, acknowledged / interval.seconds, count == METERS)
+
+
+# Of the wanted and the existing figure.
+_WANTED_SHARE = 12_000 / 42_000
+
+
+def _compare(bench, rate, is_wanted):
+    """What a program that stores nothing publishes in the same minute."""
+    with Stage(bench) as stage:
+        bare = plain.publish(bench.plain, stage.broker().port, _READING, bench.seconds)
+    bench.figures.add("throughput", "  a bare publisher, which stores nothing, 20 messages under way", "1/s", bare)
+    wanted = Wanted(_WANTED_SHARE, at_least=True) if is_wanted else None
+    bench.figures.add("throughput", "  of that, with a journal", "", rate / bare, wanted)
 
 
 # --- Journals --------------------------------------------------------------------------------------------------------
