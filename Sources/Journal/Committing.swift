@@ -110,7 +110,8 @@ extension Journal {
         store.end.giveBack(batch.end)
         recent.withLock { $0.append(batch.entries) }
         if isSynced {
-            hasUnsyncedCursor.store(false, ordering: .relaxed)
+            // What is noted beside the database is not in this transaction.
+            if mark.waiting == nil { hasUnsyncedCursor.store(false, ordering: .relaxed) }
         } else if batch.hasMovedCursor {
             syncCursorLater()
         }
@@ -128,14 +129,45 @@ extension Journal {
 
     // MARK: Cursors
 
+    /// - Returns: false where the database has to have it at once: the end of the process would take it, or there is more to
+    ///   say than how far everything is.
+    func note(_ cursor: OutletCursor, of outlet: String) -> Bool {
+        guard cursor.apart.isEmpty, cursor.position <= signal.newest ?? 0, !inbox.withLock({ $0.isClosed }),
+            mark.note(cursor.position, of: outlet)
+        else { return false }
+        syncCursorLater()
+        return true
+    }
+
     /// A power cut takes at most a second of acknowledgements.
-    private func syncCursorLater() {
+    func syncCursorLater() {
         guard !hasUnsyncedCursor.exchange(true, ordering: .relaxed) else { return }
         queue.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: seams.cursorSync.wholeMilliseconds))) {
             guard self.hasUnsyncedCursor.exchange(false, ordering: .relaxed) else { return }
+            guard !self.storeMark() else { return }
             // What fails here costs repeats after a power cut, and is told with the next reading.
             try? self.store.commit { db in try db.touchOutlets() }
         }
+    }
+
+    /// Brings what was noted into the database, synced.
+    ///
+    /// - Returns: whether there was any.
+    @discardableResult
+    func storeMark() -> Bool {
+        guard let noted = mark.waiting else { return false }
+        let mark = mark
+        // What fails stays noted, and is tried again with the next.
+        commit([
+            PendingWrite(
+                kind: .value,
+                perform: { batch in
+                    try batch.advance(noted.outlet, to: OutletCursor(noted.position))
+                    return { mark.stored(noted.position) }
+                },
+                fail: { _ in })
+        ])
+        return true
     }
 
     // MARK: A full disk

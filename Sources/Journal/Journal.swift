@@ -15,6 +15,7 @@ public final class Journal: Sendable {
     let seams: JournalSeams
     let queue: DispatchQueue
     let ballast: Ballast
+    let mark: AcknowledgedMark
     let condition: JournalCondition
     let signal = CommitSignal()
     let eventSignal = CommitSignal()
@@ -28,7 +29,7 @@ public final class Journal: Sendable {
     let ageClock = Mutex(AgeClock())
     /// From the first write that found no room until there is some for the ballast.
     let isDiskFull = Atomic(false)
-    /// Whether a cursor is committed that a power cut would set back.
+    /// Whether a cursor is noted or committed that a power cut would set back.
     let hasUnsyncedCursor = Atomic(false)
 
     // MARK: Opening and closing
@@ -75,6 +76,7 @@ public final class Journal: Sendable {
         self.seams = seams
         queue = DispatchQueue(label: "obisd.journal")
         ballast = Ballast(files, seams)
+        mark = AcknowledgedMark(files)
         condition = JournalCondition(path: files.path, logger: logger)
         opened = Mutex(.failure(.closed))
     }
@@ -84,6 +86,8 @@ public final class Journal: Sendable {
         guard inbox.withLock({ $0.close() }) else { return await onQueue {} }
         await onQueue {
             while self.commitBatch() {}
+            self.mark.queue.sync {}
+            self.storeMark()
             self.closeFile()
         }
         signal.finish()
@@ -142,13 +146,16 @@ public final class Journal: Sendable {
         try await write(.cursor) { batch in try batch.advance(outlet, to: cursor) }
     }
 
-    /// The same without waiting.
+    /// The same without waiting, also for the transaction under way.
     ///
-    /// - Parameter finish: told what that would return or throw, on the journal's queue: it must be short.
+    /// - Parameter finish: told what that would return or throw, on a queue of the journal: it must be short.
     public func advance(
         outlet: String, to cursor: OutletCursor, finish: @escaping @Sendable (Result<Void, JournalError>) -> Void
     ) {
-        submit(.cursor, { batch in try batch.advance(outlet, to: cursor) }, finish)
+        mark.queue.async {
+            guard !self.note(cursor, of: outlet) else { return finish(.success(())) }
+            self.submit(.cursor, { batch in try batch.advance(outlet, to: cursor) }, finish)
+        }
     }
 
     /// Keeps a small value of a meter; nil removes it.
@@ -223,7 +230,11 @@ public final class Journal: Sendable {
     /// What the outlet has. One that is new starts at 0 and is known from then on: nothing is dropped for its age before
     /// it has it.
     public func cursor(of outlet: String) async throws(JournalError) -> OutletCursor {
-        if let cursor = try await read({ db in try db.cursor(of: outlet) }) { return cursor }
+        // In this order: what is noted no more when the file is read stands there.
+        let noted = mark.waiting
+        if let cursor = try await read({ db in try db.cursor(of: outlet) }) {
+            return noted?.adding(to: cursor, of: outlet) ?? cursor
+        }
         try await write(.cursor) { batch in try batch.register(outlet) }
         return OutletCursor(0)
     }

@@ -10,6 +10,9 @@ package struct JournalFiles: Sendable {
     /// What SQLite puts beside a database: the write-ahead log, its index, and the rollback journal of the first moment.
     static let companions = ["-wal", "-shm", "-journal"]
 
+    /// What an outlet has beyond the database's cursor.
+    var acknowledged: String { path + ".acknowledged" }
+
     var folder: String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
@@ -42,6 +45,8 @@ package struct JournalFiles: Sendable {
     /// - Returns: the new name of the database.
     func setAside(at now: Timestamp) throws(JournalError) -> String {
         let name = unusedName(at: now)
+        // Positions in the new one may be others.
+        unsafe unlink(acknowledged)
         for suffix in Self.companions + [""] where Self.status(of: path + suffix) != nil {
             guard unsafe rename(path + suffix, name + suffix) == 0 else {
                 throw .noAccess(self, "the damaged file cannot be renamed: \(Self.reason(errno))")

@@ -12,10 +12,17 @@ extension Journal {
         guard case .success(let opening) = result else { return result.map { _ in } }
         found.withLock { $0 = (opening.store.stream, opening.notes) }
         for note in opening.notes { condition.note(note) }
+        openMark(opening.store)
         signal.send(opening.store.newest)
         if let newest = try? opening.store.access({ db in try db.newestEvent() }) { eventSignal.send(newest) }
         startRetention()
         return .success(())
+    }
+
+    private func openMark(_ store: JournalStore) {
+        let outlets = (try? store.access { db in try db.cursors() }) ?? [:]
+        mark.open(stream: store.stream, outlets: outlets.keys, newest: store.newest)
+        if mark.waiting != nil { syncCursorLater() }
     }
 
     func openLater() {
@@ -38,6 +45,7 @@ extension Journal {
         } catch {
             condition.failed(JournalError(error, at: files))
         }
+        mark.close()
         opening.lock.release()
     }
 

@@ -92,7 +92,7 @@ struct OpeningTests {
             #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == before)
             #expect(
                 try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [
-                    "journal.db", "journal.db.ballast", "journal.db.lock",
+                    "journal.db", "journal.db.acknowledged", "journal.db.ballast", "journal.db.lock",
                 ])
         }
     }

@@ -50,6 +50,16 @@ let journal = try await Journal.open(
 say("stream \(journal.stream ?? "none")")
 _ = try await journal.cursor(of: "mqtt")
 try await journal.withConnection { db in try db.execute(sql: "PRAGMA wal_autocheckpoint = 60") }
+/// In either way.
+@Sendable func advance(to cursor: OutletCursor, isHandedOver: Bool) async -> Bool {
+    guard isHandedOver else { return (try? await journal.advance(outlet: "mqtt", to: cursor)) != nil }
+    return await withCheckedContinuation { continuation in
+        journal.advance(outlet: "mqtt", to: cursor) { result in
+            continuation.resume(returning: (try? result.get()) != nil)
+        }
+    }
+}
+
 await withTaskGroup(of: Void.self) { group in
     for index in 0..<3 {
         group.addTask {
@@ -58,7 +68,7 @@ await withTaskGroup(of: Void.self) { group in
                 guard index == 0, reading.seq % 5 == 0 else { continue }
                 let position = reading.position - reading.seq % 97
                 say("acknowledging \(position)")
-                guard (try? await journal.advance(outlet: "mqtt", to: OutletCursor(position))) != nil else { return }
+                guard await advance(to: OutletCursor(position), isHandedOver: reading.seq % 2 == 0) else { return }
                 say("acknowledged \(position)")
             }
         }
