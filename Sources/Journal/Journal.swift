@@ -230,11 +230,12 @@ public final class Journal: Sendable {
     /// What the outlet has. One that is new starts at 0 and is known from then on: nothing is dropped for its age before
     /// it has it.
     public func cursor(of outlet: String) async throws(JournalError) -> OutletCursor {
-        // In this order: what is noted no more when the file is read stands there.
-        let noted = mark.waiting
-        if let cursor = try await read({ db in try db.cursor(of: outlet) }) {
-            return noted?.adding(to: cursor, of: outlet) ?? cursor
+        let mark = mark
+        // Both on the queue, on which a note moves into the file.
+        let known = try await read { db in
+            try db.cursor(of: outlet).map { mark.waiting?.adding(to: $0, of: outlet) ?? $0 }
         }
+        if let known { return known }
         try await write(.cursor) { batch in try batch.register(outlet) }
         return OutletCursor(0)
     }
