@@ -8,7 +8,7 @@ final class WaitingEvents: Sendable {
     private static let limit = 256
 
     /// Under which the state is kept with them.
-    let stateKey: String
+    private let stateKey: String
     private let meter: String
     private let journal: Journal
     private let drafts = Mutex<[EventDraft]>([])

@@ -110,8 +110,7 @@ extension Journal {
         store.end.giveBack(batch.end)
         recent.withLock { $0.append(batch.entries) }
         if isSynced {
-            // What is noted beside the database is not in this transaction.
-            if mark.waiting == nil { hasUnsyncedCursor.store(false, ordering: .relaxed) }
+            hasUnsyncedCursor.store(false, ordering: .relaxed)
         } else if batch.hasMovedCursor {
             syncCursorLater()
         }
@@ -129,35 +128,40 @@ extension Journal {
 
     // MARK: Cursors
 
-    /// - Returns: false where the database has to have it at once: the end of the process would take it, or there is more to
-    ///   say than how far everything is.
-    func note(_ cursor: OutletCursor, of outlet: String) -> Bool {
-        guard cursor.apart.isEmpty, cursor.position <= signal.newest ?? 0, !inbox.withLock({ $0.isClosed }),
-            mark.note(cursor.position, of: outlet)
-        else { return false }
-        syncCursorLater()
-        return true
-    }
-
     /// A power cut takes at most a second of acknowledgements.
-    func syncCursorLater() {
+    private func syncCursorLater() {
         guard !hasUnsyncedCursor.exchange(true, ordering: .relaxed) else { return }
-        queue.asyncAfter(deadline: .now() + .milliseconds(Int(clamping: seams.cursorSync.wholeMilliseconds))) {
+        queue.asyncAfter(deadline: .now() + cursorSync) {
             guard self.hasUnsyncedCursor.exchange(false, ordering: .relaxed) else { return }
-            guard !self.storeMark() else { return }
             // What fails here costs repeats after a power cut, and is told with the next reading.
             try? self.store.commit { db in try db.touchOutlets() }
         }
     }
 
-    /// Brings what was noted into the database, synced.
-    ///
-    /// - Returns: whether there was any.
-    @discardableResult
-    func storeMark() -> Bool {
-        guard let noted = mark.waiting else { return false }
+    /// - Returns: false where the database has to have it at once: nothing noted it, or there is more to say than how far
+    ///   everything is.
+    func note(_ cursor: OutletCursor, of outlet: String) -> Bool {
+        guard cursor.apart.isEmpty, cursor.position <= signal.newest ?? 0, !inbox.withLock({ $0.isClosed }),
+            mark.note(cursor.position, of: outlet)
+        else { return false }
+        storeMarkLater()
+        return true
+    }
+
+    func storeMarkLater() {
+        guard !isMarkDue.exchange(true, ordering: .relaxed) else { return }
+        queue.asyncAfter(deadline: .now() + cursorSync) {
+            self.isMarkDue.store(false, ordering: .relaxed)
+            self.storeMark()
+        }
+    }
+
+    private var cursorSync: DispatchTimeInterval { .milliseconds(Int(clamping: seams.cursorSync.wholeMilliseconds)) }
+
+    /// Brings what was noted into the database, synced. What fails stays noted, and is tried again with the next.
+    func storeMark() {
+        guard let noted = mark.waiting else { return }
         let mark = mark
-        // What fails stays noted, and is tried again with the next.
         commit([
             PendingWrite(
                 kind: .value,
@@ -167,7 +171,6 @@ extension Journal {
                 },
                 fail: { _ in })
         ])
-        return true
     }
 
     // MARK: A full disk

@@ -29,8 +29,10 @@ public final class Journal: Sendable {
     let ageClock = Mutex(AgeClock())
     /// From the first write that found no room until there is some for the ballast.
     let isDiskFull = Atomic(false)
-    /// Whether a cursor is noted or committed that a power cut would set back.
+    /// Whether a cursor is committed that a power cut would set back.
     let hasUnsyncedCursor = Atomic(false)
+    /// Whether it is arranged that the database gets what was noted.
+    let isMarkDue = Atomic(false)
 
     // MARK: Opening and closing
 

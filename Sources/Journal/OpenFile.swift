@@ -22,7 +22,7 @@ extension Journal {
     private func openMark(_ store: JournalStore) {
         let outlets = (try? store.access { db in try db.cursors() }) ?? [:]
         mark.open(stream: store.stream, outlets: outlets.keys, newest: store.newest)
-        if mark.waiting != nil { syncCursorLater() }
+        if mark.waiting != nil { storeMarkLater() }
     }
 
     func openLater() {
