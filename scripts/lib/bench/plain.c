@@ -1,5 +1,5 @@
-/* The plainest collector there can be, to see what the same work costs on the same machine without any promise: no check
-   of a value, no rule, no journal, one message for each reading.
+/* The plainest collector there can be, to see what the same work costs on the same machine without any promise: no
+   check of a value, no rule, no journal, one message for each reading.
 
        plain parse FILE SECONDS                frames per second, five times
        plain publish PORT SIZE WINDOW SECONDS  acknowledged messages per second, so many under way
@@ -47,7 +47,8 @@ typedef struct {
 /* NULL where the checksum is wrong. */
 static sml_file *take_apart(unsigned char *file, size_t length) {
     uint16_t checksum = sml_crc16_calculate(file, length - 2);
-    uint16_t low_first = file[length - 1] << 8 | file[length - 2], high_first = file[length - 2] << 8 | file[length - 1];
+    uint16_t low_first = file[length - 1] << 8 | file[length - 2];
+    uint16_t high_first = file[length - 2] << 8 | file[length - 1];
     if (checksum != low_first && checksum != high_first) return NULL;
     return sml_file_parse(file + 8, length - 16);
 }
@@ -167,25 +168,34 @@ static int open_terminal(const char *path) {
     return descriptor;
 }
 
-/* A file ends with four escapes, 1a, the number of fill bytes and the checksum. */
-static int is_whole(const Meter *meter) {
+/* The length of the first file, which ends with four escapes, 1a, the number of fill bytes and the checksum; 0 where it
+   is not whole. */
+static size_t whole(const Meter *meter) {
     static const unsigned char end[] = {0x1b, 0x1b, 0x1b, 0x1b, 0x1a};
-    return meter->length >= SHORTEST && !memcmp(meter->bytes + meter->length - 8, end, sizeof end);
+    for (size_t place = 8; place + 8 <= meter->length; place += 4)
+        if (!memcmp(meter->bytes + place, end, sizeof end)) return place + 8;
+    return 0;
 }
 
-static void hear(struct mosquitto *client, Meter *meter, int descriptor) {
+static void publish_file(struct mosquitto *client, Meter *meter, size_t length) {
     char json[LARGEST];
-    ssize_t count = read(descriptor, meter->bytes + meter->length, sizeof meter->bytes - meter->length);
-    if (count <= 0) return;
-    meter->length += count;
-    if (!is_whole(meter)) return;
-    sml_file *file = take_apart(meter->bytes, meter->length);
-    meter->length = 0;
+    sml_file *file = take_apart(meter->bytes, length);
     if (!file) return;
     meter->number++;
     int size = write_json(meter, file, json, sizeof json);
     sml_file_free(file);
     if (size && mosquitto_publish(client, NULL, meter->topic, size, json, 1, false)) fail("publish");
+}
+
+static void hear(struct mosquitto *client, Meter *meter, int descriptor) {
+    ssize_t count = read(descriptor, meter->bytes + meter->length, sizeof meter->bytes - meter->length);
+    if (count <= 0) return;
+    meter->length += count;
+    for (size_t length; (length = whole(meter));) {
+        publish_file(client, meter, length);
+        meter->length -= length;
+        memmove(meter->bytes, meter->bytes + length, meter->length);
+    }
 }
 
 _Noreturn static void collect(int port, int count, char **paths) {
