@@ -196,6 +196,19 @@ struct MarkTests {
         }
     }
 
+    @Test("where nothing can be noted, the database has it at once")
+    func noFile() async throws {
+        try await withFolder { folder in
+            try FileManager.default.createDirectory(
+                atPath: folder + "/journal.db.acknowledged", withIntermediateDirectories: false)
+            let journal = try await journal(folder + "/journal.db")
+            try await handOver(5, journal)
+            #expect(try await inDatabase(journal) == 5)
+            #expect(try await journal.cursor(of: "mqtt") == OutletCursor(5))
+            await journal.close()
+        }
+    }
+
     @Test("an acknowledgement that comes after closing fails")
     func closed() async throws {
         try await withFolder { folder in
