@@ -24,7 +24,8 @@ boot() {
         --machine=obisd-trial systemd.unit=trial.target </dev/null >"$machine/boot.log" 2>&1
 }
 
-# add_trial COMMAND…: the one thing that systemd does there, and what it said, in /trial.log.
+# add_trial COMMAND…: the one thing that systemd does there, and what it said, in /trial.log. The end of it ends systemd without
+# a request, whose answer the end itself can cut off.
 add_trial() {
     local units=$machine/tree/etc/systemd/system
     rm -f "$machine/tree/etc/machine-id"
@@ -40,13 +41,14 @@ END
     cat >"$units/trial.service" <<END
 [Unit]
 After=basic.target
+SuccessAction=poweroff
+FailureAction=poweroff
 [Service]
 Type=oneshot
 TimeoutStartSec=60s
 StandardOutput=file:/trial.log
 StandardError=file:/trial.log
 ExecStart=$*
-ExecStopPost=systemctl --no-block poweroff
 END
     mkdir -p "$units/trial.target.wants" && ln -sf ../trial.service "$units/trial.target.wants/trial.service"
 }
