@@ -1,7 +1,6 @@
 import Logging
 import Metering
 import OBIS
-import Synchronization
 import Transport
 import Wire
 
@@ -68,18 +67,25 @@ struct Conversation {
     }
 
     private func poll(_ schedule: Schedule) async {
-        var isMissed = polls.isMissed(at: clock.now)
         while !Task.isCancelled {
-            let now = clock.now
-            let delay = max(isMissed ? .zero : schedule.delay(now: now, last: polls.last), rest(schedule))
-            polls.expect(after: delay, at: now)
+            let delay = max(await delay(by: schedule), rest(schedule))
             // The clock may be set meanwhile: a long wait looks at it again.
             guard (try? await Task.pause(for: min(delay, Self.longestSleep))) != nil else { return }
             guard delay <= Self.longestSleep else { continue }
-            isMissed = false
-            polls.last = clock.now
+            polls.asked(at: clock.now)
             bell.ring()
         }
+    }
+
+    /// What is rare is kept in the journal, so that a daemon that was away at that time makes up for it.
+    private func delay(by schedule: Schedule) async -> Duration {
+        let now = clock.now
+        guard schedule.isRare else { return polls.delay(by: schedule, at: now) }
+        let main = intake.main
+        if let due = await main.takeDuePoll() { polls.recall(due, at: now) }
+        let delay = polls.delay(by: schedule, at: now)
+        if let due = polls.due { await main.keep(duePoll: due) }
+        return delay
     }
 
     private static let longestSleep = Duration.seconds(30)
@@ -90,31 +96,6 @@ struct Conversation {
         guard isShared, let last = polls.last else { return .zero }
         let wait = schedule.patience(afterFailures: polls.failures)
         return wait - .milliseconds(Timestamp.milliseconds(from: last, to: clock.now))
-    }
-}
-
-/// When a meter was last asked, and is to be asked next: longer than one conversation, so that a line that comes and goes
-/// does not make its meter be asked more often, nor lets it miss its time of the day.
-final class PollHistory: Sendable {
-    private let state = Mutex<(last: Timestamp?, due: Timestamp?, failures: Int)>((nil, nil, 0))
-
-    var last: Timestamp? {
-        get { state.withLock { $0.last } }
-        set { state.withLock { $0.last = newValue } }
-    }
-
-    func expect(after delay: Duration, at now: Timestamp) {
-        state.withLock { $0.due = Timestamp(milliseconds: now.milliseconds + delay.wholeMilliseconds) }
-    }
-
-    /// Whether the line was away when the meter was to be asked.
-    func isMissed(at now: Timestamp) -> Bool { state.withLock { $0.due.map { $0 <= now } ?? false } }
-
-    /// Polls in a row that failed.
-    var failures: Int { state.withLock { $0.failures } }
-
-    func ended(_ error: WireError?) {
-        state.withLock { $0.failures = error == nil ? 0 : $0.failures + 1 }
     }
 }
 

@@ -64,12 +64,17 @@ actor MeterPipeline {
     private var backfill: BackfillDesk?
     /// What the session keeps of its meter across restarts.
     private(set) var sessionMemory: [UInt8]?
+    /// When the meter is to be asked next, as the journal has it, in ms since 1970.
+    private var keptPoll: Int64?
+    /// The same, as a daemon before this one kept it; told once.
+    private var formerPoll: Timestamp?
     /// Whether what was kept before a restart is known: not while the journal cannot be opened.
     private var isRestored: Bool
 
     static let stateKey = "validator"
     static let fingerprintKey = "fingerprint"
     static let sessionKey = "session"
+    static let pollKey = "poll"
 
     /// - Parameters:
     ///   - hasLoadProfile: whether the meter can be asked for what was missed.
@@ -107,6 +112,7 @@ actor MeterPipeline {
         stateEpoch = known?.epoch ?? 1
         guard source == .live else { return }
         sessionMemory = memory[Self.sessionKey]
+        recallPoll(memory)
         backfill = desk(memory[BackfillDesk.stateKey], epoch: stateEpoch)
         live.set(topics.availability(meter.id), "offline")
         let calendar = ZonedCalendar(zone: meter.timeZone)
@@ -300,6 +306,7 @@ actor MeterPipeline {
         kept[SummaryDesk.stateKey] = summaries?.stored
         kept[BackfillDesk.stateKey] = backfill?.backfill.stored
         kept[Self.sessionKey] = sessionMemory
+        kept[Self.pollKey] = keptPoll.map(Self.stored)
         return kept
     }
 
@@ -536,6 +543,31 @@ actor MeterPipeline {
         return true
     }
 
+    // MARK: Polls that are rare
+
+    private func recallPoll(_ memory: Memory) {
+        keptPoll = memory[Self.pollKey].flatMap { Int64(String(decoding: $0, as: UTF8.self)) }
+        formerPoll = keptPoll.map(Timestamp.init(milliseconds:))
+    }
+
+    private static func stored(_ milliseconds: Int64) -> [UInt8] { Array("\(milliseconds)".utf8) }
+
+    /// - Returns: when the daemon before would have asked; nil the second time.
+    func takeDuePoll() -> Timestamp? {
+        defer { formerPoll = nil }
+        return formerPoll
+    }
+
+    /// Keeps when the meter is to be asked next.
+    func keep(duePoll: Timestamp) {
+        let due = duePoll.milliseconds
+        guard isRestored, source == .live, formerPoll == nil, keptPoll.map({ abs($0 - due) > 1000 }) ?? true else {
+            return
+        }
+        keptPoll = due
+        journal.set(Self.stored(due), forKey: Self.pollKey, meter: meter.id) { _ in }
+    }
+
     // MARK: What else happens on the line
 
     func rejected(_ error: WireError) {
@@ -593,6 +625,7 @@ actor MeterPipeline {
         if let known = ValidatorState(stored: known) { validator.restore(known) }
         fingerprint = memory[Self.fingerprintKey] ?? fingerprint
         sessionMemory = memory[Self.sessionKey] ?? sessionMemory
+        recallPoll(memory)
         backfill = desk(memory[BackfillDesk.stateKey], epoch: validator.state.epoch)
         anomalies?.restore(memory[AnomalyDesk.stateKey])
         summaries?.restore(memory[SummaryDesk.stateKey])

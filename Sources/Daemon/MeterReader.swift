@@ -49,10 +49,8 @@ struct MeterReader: Sendable {
         var backoff = Backoff()
         // One for all conversations: it remembers what its meter cannot do.
         var session = meterProtocol.makeSession(meter.settings)
-        if isPolled {
-            let now = clock.now
-            polls.expect(after: Schedule(meter).delay(now: now, last: nil), at: now)
-        }
+        // The time counts from now, whenever the line is there.
+        if isPolled { _ = polls.delay(by: Schedule(meter), at: clock.now) }
         while !Task.isCancelled {
             pulse.rest()
             let telegramsBefore = await pipeline.figures.telegrams

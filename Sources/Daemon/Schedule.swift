@@ -24,6 +24,10 @@ struct Schedule: Sendable {
         self.times = times
     }
 
+    /// Whether a reading that is missed is made up for after a restart: the next one is long in coming. Without a time of its
+    /// own the meter is read at the start in any case.
+    var isRare: Bool { !times.isEmpty || isAligned && interval >= .seconds(3600) }
+
     /// The longest time between two of the times of a day; nil where there are none.
     static func longestPause(of times: [Int]) -> Duration? {
         guard let first = times.min() else { return nil }

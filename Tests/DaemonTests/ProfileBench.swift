@@ -292,7 +292,7 @@ final class ProfileBench {
     @discardableResult
     func converse(isShared: Bool = false, isPolled: Bool = true, schedule: Schedule? = nil) async -> [Heard] {
         link = MemoryLink()
-        if schedule == nil { polls.last = clock.now }
+        if schedule == nil { polls.asked(at: clock.now) }
         let never = schedule ?? Schedule(interval: .seconds(100 * 365 * 86_400))
         let conversation = Conversation(
             link: link, intake: intake, clock: clock, schedule: isPolled ? never : nil, polls: polls, bell: bell,
@@ -368,12 +368,12 @@ final class ProfileBench {
     }
 
     @discardableResult
-    func start() async throws -> [Heard] {
+    func start(schedule: Schedule? = nil) async throws -> [Heard] {
         journal = try await Journal.open(path: path, settings: settings, logger: quietLogger)
         live = Self.makeLive()
         polls = PollHistory()
         intake = await Self.intake(meter, journal, live, clock, log)
-        return await converse()
+        return await converse(schedule: schedule)
     }
 
     /// As a reload does with a meter whose stanza changed.

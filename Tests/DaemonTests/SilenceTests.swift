@@ -30,27 +30,6 @@ struct SilenceTests {
         }
     }
 
-    @Test("a time of the day at which the line was away is made up for as soon as it is there, once")
-    func missedTime() async throws {
-        try await withProfileBench { bench in
-            await bench.stop()
-            let daily = Schedule(interval: .seconds(86_400), times: [0])
-            await bench.converse(schedule: daily)
-            let tomorrow = Timestamp(milliseconds: bench.clock.now.milliseconds + 86_400_000)
-            try await waitFor("the next time") { bench.polls.isMissed(at: tomorrow) }
-            #expect(await bench.settle().allSatisfy { $0 != .poll })
-            await bench.stop()
-            bench.clock.pass(.seconds(86_400))
-            await bench.converse(schedule: daily)
-            await bench.hear { $0 == .poll }
-            try await waitFor("the next time") { !bench.polls.isMissed(at: bench.clock.now) }
-            _ = await bench.settle()
-            await bench.stop()
-            await bench.converse(schedule: daily)
-            #expect(await bench.settle().allSatisfy { $0 != .poll })
-        }
-    }
-
     @Test("a conversation that is cancelled ends although nothing comes")
     func cancelling() async throws {
         try await withProfileBench { bench in
