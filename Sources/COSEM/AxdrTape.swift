@@ -42,6 +42,7 @@ struct AxdrTape {
     private mutating func value(_ reader: inout WireReader, depth: Int) throws(WireError) {
         let tag = try Self.tag(&reader)
         if let length = tag.fixedLength {
+            if tag == .uint32, Self.isSwappedName(reader) { return try name(&reader) }
             try append(tag, count: length, at: reader.offset)
             try reader.skip(length)
         } else if tag.isContainer {
@@ -51,6 +52,19 @@ struct AxdrTape {
         } else {
             try string(tag, &reader)
         }
+    }
+
+    /// Landis+Gyr ZMF100 in Norway write the names of currents as `06 09` instead of `09 06`. As a number it could stand nowhere:
+    /// behind its four bytes comes `07`, which is no type.
+    private static func isSwappedName(_ reader: borrowing WireReader) -> Bool {
+        reader.peek() == AxdrTag.octetString.rawValue && reader.peek(ahead: 1) == 1 && reader.peek(ahead: 2) == 0
+            && reader.peek(ahead: 4) == 7 && reader.peek(ahead: 6) == 0xFF
+    }
+
+    private mutating func name(_ reader: inout WireReader) throws(WireError) {
+        try reader.skip(1)
+        try append(.octetString, count: 6, at: reader.offset)
+        try reader.skip(6)
     }
 
     private mutating func container(

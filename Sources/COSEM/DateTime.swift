@@ -22,7 +22,8 @@ enum DateTime {
         else { return nil }
         let deviation = Int(Int16(bitPattern: deviationBits))
         let isDeviationKnown = deviationBits != 0x8000
-        guard weekday == 0xFF || (1...7).contains(weekday), hundredths == 0xFF || hundredths < 100,
+        // Some write 0 for a weekday that they do not know.
+        guard weekday == 0xFF || weekday <= 7, hundredths == 0xFF || hundredths < 100,
             !isDeviationKnown || (-840...840).contains(deviation)
         else { return nil }
         let isStatusKnown = status != 0xFF

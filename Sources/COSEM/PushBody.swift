@@ -6,7 +6,7 @@ import Wire
 ///     object list     structure { array of {class, code, attribute, index}, value 1, value 2, … }
 ///     pairs           structure { code, value, [scaler-unit], code, value, … }
 ///     structures      array of structure { code, value, [scaler-unit] }
-///     bare values     structure { value, value, … }, named by a profile
+///     bare values     structure { value, value, … }, named by a profile; with the name of the push in front at some meters
 struct PushBody {
     private var reader: AxdrReader
 
@@ -22,7 +22,7 @@ struct PushBody {
             try readObjectList()
         } else if reader[0].tag.isContainer {
             registers.reserveCapacity(reader[0].count)
-            walk(0)
+            if isBareListWithName { readBareValues() } else { walk(0) }
             if registers.indices.allSatisfy({ registers[$0].obis == nil }) { numberBareValues() }
         } else {
             append(at: 0, obis: nil, scalerUnit: nil)
@@ -202,6 +202,24 @@ struct PushBody {
         }
         emit(at: index, obis: code, scalerUnit: nil)
         return following
+    }
+
+    /// Iskraemeco AM550 of some utilities send the name of the push setup (`0-b:25.9.e`), and bare values behind it: two that
+    /// are no names follow.
+    private var isBareListWithName: Bool {
+        guard reader[0].tag == .structure, reader[0].count > 2, let name = reader.code(at: 1), name.a == 0,
+            name.c == 25,
+            name.d == 9
+        else { return false }
+        let second = reader[1].next
+        let third = reader[second].next
+        return !reader[second].tag.isContainer && reader.code(at: second) == nil && reader.code(at: third) == nil
+    }
+
+    private mutating func readBareValues() {
+        for index in 1..<reader[0].next where !reader[index].tag.isContainer {
+            append(at: index, obis: nil, scalerUnit: nil)
+        }
     }
 
     /// Values without a code are told apart by their position, and their list by its types.

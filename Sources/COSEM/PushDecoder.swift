@@ -227,18 +227,28 @@ public enum PushIdentity {
         var identity = MeterIdentity()
         identity.id = text(of: logicalName, in: registers)
         if let name = identity.id { identity.manufacturer = flag(name.utf8.prefix(3)) }
-        for quantity in numbers where identity.id == nil { identity.id = text(of: quantity, in: registers) }
+        for quantity in numbers where identity.id == nil {
+            identity.id = text(of: quantity, in: registers) { !isType($0, in: registers) }
+        }
         if identity.id == nil { identity.id = loneNumber(in: registers) }
         if identity.manufacturer == nil, let systemTitle { identity.manufacturer = flag(systemTitle.prefix(3)) }
         if registers.indices.contains(where: { registers[$0].obis?.a == 1 }) { identity.medium = .electricity }
         return identity
     }
 
+    /// Kamstrup give the meter's number as `1-1:0.0.5` and its type, which others have as well, as `1-1:96.1.1`.
+    private static func isType(_ code: ObisCode, in registers: [Register]) -> Bool {
+        code.a == 1 && code.c == 96 && code.e == 1
+            && registers.contains { $0.obis?.a == 1 && $0.obis?.quantity == ObisCode.Quantity(c: 0, d: 0, e: 5) }
+    }
+
     /// The text of the first register of the meter itself that is this quantity; nil where it is empty or none.
-    private static func text(of quantity: ObisCode.Quantity, in registers: [Register]) -> String? {
+    private static func text(
+        of quantity: ObisCode.Quantity, in registers: [Register], where isWanted: (ObisCode) -> Bool = { _ in true }
+    ) -> String? {
         let place = registers.indices.first { index in
             guard let code = registers[index].obis else { return false }
-            return code.quantity == quantity && !code.isSubMeter
+            return code.quantity == quantity && !code.isSubMeter && isWanted(code)
         }
         guard let place, case .text(let text) = registers[place].value, !text.isEmpty else { return nil }
         return text

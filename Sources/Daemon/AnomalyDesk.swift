@@ -34,6 +34,8 @@ struct AnomalyDesk {
     /// The journal has been opened later than the meter was read: what it kept goes on.
     mutating func restore(_ state: [UInt8]?) {
         guard let state else { return }
+        // Nobody would ever close what only the engine before has opened.
+        teller.forgetWaiting()
         engine = Self.engine(meter, calendar, state)
         announceAll()
     }

@@ -15,16 +15,13 @@ struct AnomalyTeller: Sendable {
     private let events: WaitingEvents
     private let log: PacedLog
 
-    /// - Parameter stateKey: under which the state of whoever finds changes is kept with them.
-    init(
-        meter: String, stateKey: String, node: String, topics: Topics, journal: Journal, live: LiveTopics,
-        logger: Logger
-    ) {
+    /// - Parameter events: of whoever finds changes.
+    init(meter: String, node: String, topics: Topics, events: WaitingEvents, live: LiveTopics, logger: Logger) {
         self.meter = meter
         self.node = node
         self.topics = topics
         self.live = live
-        events = WaitingEvents(meter: meter, stateKey: stateKey, journal: journal)
+        self.events = events
         log = PacedLog(logger)
     }
 
@@ -55,6 +52,9 @@ struct AnomalyTeller: Sendable {
     func handInWaiting(state: @autoclosure () -> [UInt8], isLast: Bool = false) {
         events.retry(state: state(), isLast: isLast)
     }
+
+    /// What waits is of a state that is given up.
+    func forgetWaiting() { events.forget() }
 
     func keep(_ state: [UInt8]) { events.keep(state) }
 

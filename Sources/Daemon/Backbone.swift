@@ -6,6 +6,7 @@ import MQTT
 /// What every meter's readings go to: the journal, and the publisher behind it.
 struct Backbone: Sendable {
     let journal: Journal
+    let waiting: WaitingRoom
     /// The name of this machine in topics.
     let node: String
     let topics: Topics
@@ -26,6 +27,7 @@ struct Backbone: Sendable {
         journal = try await Journal.open(
             path: path ?? configuration.journal.path, settings: JournalSettings(configuration.journal), waits: isDaemon,
             logger: logger)
+        waiting = WaitingRoom(journal)
         node = await NodeIdentity.node(configured: configuration.node, journal: journal)
         topics = Topics(base: configuration.broker.baseTopic, node: node)
         client = MQTTClient(

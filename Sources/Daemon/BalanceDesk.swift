@@ -16,8 +16,8 @@ actor BalanceDesk {
     init(main: Meter, subs: [String], _ backbone: Backbone, logger: Logger) async {
         self.main = main.id
         teller = AnomalyTeller(
-            meter: main.id, stateKey: Self.stateKey, node: backbone.node, topics: backbone.topics,
-            journal: backbone.journal, live: backbone.live, logger: logger)
+            meter: main.id, node: backbone.node, topics: backbone.topics,
+            events: backbone.waiting.events(of: main.id, stateKey: Self.stateKey), live: backbone.live, logger: logger)
         let stored = try? await backbone.journal.value(forKey: Self.stateKey, meter: main.id)
         rule = BalanceRule(
             main: main.id, subs: subs, settings: main.rules, limits: InstallationLimits(main.limits),
@@ -62,8 +62,11 @@ actor BalanceDesk {
     /// Those that are ignored too.
     var open: [Anomaly] { rule.open }
 
-    /// Another one takes over.
-    func end() { teller.keep(rule.stored) }
+    /// Nothing comes any more: what waits for the journal is tried once more, and what the rule knows is kept.
+    func end() {
+        teller.handInWaiting(state: rule.stored, isLast: true)
+        teller.keep(rule.stored)
+    }
 
     private func tell(_ changes: [AnomalyChange]) {
         guard !changes.isEmpty else { return }

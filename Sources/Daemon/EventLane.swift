@@ -24,7 +24,9 @@ struct EventLane {
     init?(_ journal: Journal) async {
         do {
             let stored = try await journal.value(forKey: Self.key, meter: "")
-            taken = stored.flatMap { Int64(String(decoding: $0, as: UTF8.self)) } ?? 0
+            // Behind a journal that lost its newest events to damage, numbers begin anew.
+            let known = stored.flatMap { Int64(String(decoding: $0, as: UTF8.self)) } ?? 0
+            taken = min(known, try await journal.newestEvent())
             recorded = taken
         } catch {
             return nil
@@ -45,7 +47,11 @@ struct EventLane {
         }
         if waiting.isEmpty, newest > taken {
             waiting = (try? await journal.events(AnomalyTeller.eventKind, after: taken, limit: 50)) ?? []
-            if waiting.isEmpty { return nil }
+            if waiting.isEmpty {
+                // What is there is of other kinds.
+                taken = newest
+                return nil
+            }
         }
         while let event = waiting.first {
             waiting.removeFirst()

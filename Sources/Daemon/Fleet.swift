@@ -80,6 +80,7 @@ actor Fleet {
     func stop() async {
         isStarted = false
         _ = await end(running.map(\.meter.id))
+        for balance in balances.values { await balance.desk.end() }
     }
 
     // MARK: Changing
@@ -153,7 +154,8 @@ actor Fleet {
         let intake = await Intake(meter: meter) { meter, mapping in
             await MeterPipeline(
                 meter: meter, mapping: mapping, node: backbone.node, topics: backbone.topics,
-                journal: backbone.journal, live: backbone.live, discovery: backbone.discovery, clock: clock,
+                journal: backbone.journal, waiting: backbone.waiting, live: backbone.live,
+                discovery: backbone.discovery, clock: clock,
                 hasLoadProfile: hasLoadProfile && meter.id == mainID, kept: kept[meter.id] ?? [:],
                 logger: logger(of: meter))
         }

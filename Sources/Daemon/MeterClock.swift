@@ -5,6 +5,9 @@ import OBIS
 /// Completes what a meter's clock shows with the zone that the configuration states.
 struct MeterClock: Sendable {
     private let zone: TimeZone?
+    /// Whether the meter's flag counts all year: it keeps a season of its own, as meters in Sweden that never leave standard
+    /// time do.
+    private var keepsSeason = false
 
     /// - Parameter zone: nil: that of this machine.
     init(zone: ClockZone?) {
@@ -18,7 +21,29 @@ struct MeterClock: Sendable {
     /// The same time with its offset. An offset that the meter sent stands above the configured zone.
     func complete(_ time: MeterTime) -> MeterTime {
         guard time.utcOffset == nil, let zone else { return time }
-        return time.at(utcOffset: Self.offset(of: time, in: zone) / 60)
+        let seasonal = keepsSeason ? Self.offset(inSeasonOf: time, in: zone) : nil
+        return time.at(utcOffset: (seasonal ?? Self.offset(of: time, in: zone)) / 60)
+    }
+
+    private static let near: Int64 = 600_000
+
+    /// The clock as it is to be read in a message: a flag that contradicts the zone may be one that is never set, or true.
+    /// It is true where the meter shows the present time by it, and not by the zone.
+    ///
+    /// - Parameters:
+    ///   - time: what the meter's own clock shows.
+    ///   - now: when that came.
+    func showing(_ time: MeterTime?, at now: Timestamp) -> MeterClock {
+        guard let time, time.utcOffset == nil, let zone, let seasonal = Self.offset(inSeasonOf: time, in: zone) else {
+            return self
+        }
+        func isNear(_ offset: Int) -> Bool {
+            let error = Timestamp.milliseconds(from: time.timestamp(utcOffset: offset / 60), to: now)
+            return (-Self.near...Self.near).contains(error)
+        }
+        var clock = self
+        clock.keepsSeason = isNear(seasonal) && !isNear(Self.offset(of: time, in: zone))
+        return clock
     }
 
     /// The instants at which an interval can have ended that ends so by the meter's clock, the earlier first: two in
@@ -60,6 +85,15 @@ struct MeterClock: Sendable {
         let chosen = time.isDaylightSaving == true ? possible.max() : possible.min()
         return chosen ?? offset(atInstant: time.localSeconds - 86_400, in: zone)
     }
+
+    /// The offset that the zone has in that half of the year of which the meter's flag tells.
+    private static func offset(inSeasonOf time: MeterTime, in zone: TimeZone) -> Int? {
+        guard let isDaylightSaving = time.isDaylightSaving else { return nil }
+        let ofTheYear = [-halfYear, 0, halfYear].map { offset(atInstant: time.localSeconds + $0, in: zone) }
+        return isDaylightSaving ? ofTheYear.max() : ofTheYear.min()
+    }
+
+    private static let halfYear: Int64 = 183 * 86_400
 
     /// Those with which the zone has this civil time: two in the hour that comes twice, none in one that a day leaves out.
     private static func offsets(at local: Int64, in zone: TimeZone) -> Set<Int> {

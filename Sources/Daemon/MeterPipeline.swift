@@ -41,7 +41,7 @@ actor MeterPipeline {
     private var stateEpoch: Int
     /// As they were with the newest reading that was shown: the validator may be ahead.
     private var totals = Totals()
-    private var unjournaled: GapDraft?
+    private let gap: WaitingGap
     /// Where not every reading is journaled.
     private var thinning: Thinning?
     /// Readings that the journal has been given and has not answered for.
@@ -77,11 +77,12 @@ actor MeterPipeline {
     static let pollKey = "poll"
 
     /// - Parameters:
+    ///   - waiting: nil where no reader follows in this process.
     ///   - hasLoadProfile: whether the meter can be asked for what was missed.
     ///   - kept: by key, what the reader before in this process knew.
     init(
         meter: Meter, mapping: NamedMapping, source: Reading.Source = .live, node: String, topics: Topics,
-        journal: Journal, live: LiveTopics, discovery: DiscoveryDesk? = nil,
+        journal: Journal, waiting: WaitingRoom? = nil, live: LiveTopics, discovery: DiscoveryDesk? = nil,
         clock: any HostClock, hasLoadProfile: Bool = false, kept: [String: [UInt8]] = [:], logger: Logger
     ) async {
         self.meter = meter
@@ -91,6 +92,8 @@ actor MeterPipeline {
         self.node = node
         self.topics = topics
         self.journal = journal
+        let waiting = waiting ?? WaitingRoom(journal)
+        gap = waiting.gap(of: meter.id)
         self.live = live
         self.discovery = discovery
         self.clock = clock
@@ -119,11 +122,12 @@ actor MeterPipeline {
         anomalies = AnomalyDesk(
             meter: meter,
             teller: AnomalyTeller(
-                meter: meter.id, stateKey: AnomalyDesk.stateKey, node: node, topics: topics, journal: journal,
-                live: live, logger: logger),
+                meter: meter.id, node: node, topics: topics,
+                events: waiting.events(of: meter.id, stateKey: AnomalyDesk.stateKey), live: live, logger: logger),
             calendar: calendar, state: memory[AnomalyDesk.stateKey])
         summaries = SummaryDesk(
-            meter: meter, node: node, topics: topics, journal: journal, live: live, calendar: calendar,
+            meter: meter, node: node, topics: topics, journal: journal,
+            events: waiting.events(of: meter.id, stateKey: SummaryDesk.stateKey), live: live, calendar: calendar,
             state: memory[SummaryDesk.stateKey])
     }
 
@@ -141,10 +145,11 @@ actor MeterPipeline {
     /// Takes a telegram that arrived at `capturedAt`. Returns when its reading is in the journal or cannot be, at once
     /// where it is held back.
     ///
+    /// - Parameter hasClock: whether its time is that of a clock, and not that of a value.
     /// - Returns: false when the reading is wrong as a whole: another meter sent it.
     @discardableResult
-    func accept(_ telegram: Telegram, capturedAt: Timestamp) async -> Bool {
-        let reading = judge(telegram, capturedAt: capturedAt)
+    func accept(_ telegram: Telegram, capturedAt: Timestamp, hasClock: Bool = true) async -> Bool {
+        let reading = judge(telegram, capturedAt: capturedAt, hasClock: hasClock)
         figures.telegrams += 1
         figures.link.arrived()
         figures.lastReading = capturedAt
@@ -168,14 +173,14 @@ actor MeterPipeline {
         hasHeard = true
         guard telegram.fingerprint == fingerprint else {
             fingerprint = telegram.fingerprint
-            isRepeatedValid = await accept(telegram, capturedAt: capturedAt)
+            isRepeatedValid = await accept(telegram, capturedAt: capturedAt, hasClock: false)
             return
         }
         heard()
         state.confirm(now: clock.monotonic)
         // After a restart the broker may have lost what was said before.
         if isFirst {
-            let reading = judge(telegram, capturedAt: capturedAt)
+            let reading = judge(telegram, capturedAt: capturedAt, hasClock: false)
             isRepeatedValid = !reading.isWrong
             show(reading, ReadingBody(reading), seq: nil)
         }
@@ -234,13 +239,16 @@ actor MeterPipeline {
         }
     }
 
-    private func judge(_ telegram: Telegram, capturedAt: Timestamp) -> Reading {
+    private func judge(_ telegram: Telegram, capturedAt: Timestamp, hasClock: Bool) -> Reading {
+        // Of the host that captured it nothing is known.
+        let isSynchronized = source == .live && clock.isSynchronized
+        let knowsTime = hasClock && (isSynchronized || source != .live)
+        let meterClock = knowsTime ? meterClock.showing(telegram.meterTime, at: capturedAt) : meterClock
         var reading = Reading(
             source: source, device: telegram.meter, time: capturedAt, capturedAt: capturedAt,
-            // Of the host that captured it nothing is known.
-            isClockSynchronized: source == .live && clock.isSynchronized,
+            isClockSynchronized: isSynchronized,
             meterTime: meter.usesMeterClock ? telegram.meterTime.map(meterClock.complete) : nil,
-            registers: completed(telegram.registers), registerKeys: names.keys(of: telegram.registers))
+            registers: completed(telegram.registers, by: meterClock), registerKeys: names.keys(of: telegram.registers))
         let keys = reading.registerKeys
         let arrival = Arrival(
             monotonic: source == .live ? clock.monotonic : nil, wall: reading.isClockSynchronized ? capturedAt : nil)
@@ -260,7 +268,7 @@ actor MeterPipeline {
     }
 
     /// The time of a value is the meter's too.
-    private func completed(_ registers: [Register]) -> [Register] {
+    private func completed(_ registers: [Register], by meterClock: MeterClock) -> [Register] {
         var registers = registers
         for (index, register) in registers.enumerated() {
             guard let time = register.time else { continue }
@@ -296,7 +304,7 @@ actor MeterPipeline {
     func end() -> [String: [UInt8]] {
         if let last = thinning?.end() { hand(last) }
         // The disk may have room again, and no reading came since.
-        recordGap()
+        gap.record(isLast: true)
         guard isRestored, source == .live else { return [:] }
         anomalies?.end()
         summaries?.end()
@@ -344,7 +352,7 @@ actor MeterPipeline {
     /// - Returns: what is to be journaled. As it is now: a reading that was held back must not bring back the state of
     ///   then.
     private func begin(_ draft: ReadingDraft) -> ReadingDraft {
-        recordGap()
+        gap.record()
         underWay += 1
         var draft = draft
         if isRestored, let carried = backfill?.carried { draft.values[BackfillDesk.stateKey] = carried }
@@ -352,15 +360,6 @@ actor MeterPipeline {
             draft.values[Self.stateKey] = validator.state.stored
         }
         return draft
-    }
-
-    private func recordGap() {
-        guard let gap = unjournaled else { return }
-        unjournaled = nil
-        journal.record(gap) { result in
-            // Where it still cannot be written, the gap goes on.
-            if case .failure = result { Task.onLoop { await self.extendGap(by: gap) } }
-        }
     }
 
     @discardableResult
@@ -377,24 +376,12 @@ actor MeterPipeline {
             return journaled.seq
         case .failure(let error):
             figures.unjournaled += 1
-            extendGap(
+            gap.extend(
                 by: GapDraft(
                     meter: meter.id, fromTime: draft.capturedAt, toTime: draft.capturedAt, count: 1,
                     reason: error.code == .full ? .journalFull : .journalUnavailable))
             return nil
         }
-    }
-
-    /// Readings that could not be journaled are told of by time range and count, before the next one that can.
-    private func extendGap(by more: GapDraft) {
-        guard var gap = unjournaled else {
-            unjournaled = more
-            return
-        }
-        gap.fromTime = min(gap.fromTime, more.fromTime)
-        gap.toTime = max(gap.toTime, more.toTime)
-        gap.count += more.count
-        unjournaled = gap
     }
 
     // MARK: What was missed
@@ -439,7 +426,7 @@ actor MeterPipeline {
             source: source, epoch: validator.state.epoch, device: telegram.meter, time: time, capturedAt: capturedAt,
             isClockSynchronized: source == .loadProfile && clock.isSynchronized,
             meterTime: meter.usesMeterClock ? end.at(utcOffset: Int(offset)) : nil,
-            registers: completed(telegram.registers), registerKeys: names.keys(of: telegram.registers))
+            registers: completed(telegram.registers, by: meterClock), registerKeys: names.keys(of: telegram.registers))
         let keys = reading.registerKeys
         reading.issues = validator.issues(ofEntry: telegram, keys: keys)
         name(telegram, keys, in: &reading)

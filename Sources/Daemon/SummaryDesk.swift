@@ -21,14 +21,14 @@ struct SummaryDesk {
     private var lastKept: Duration?
 
     init(
-        meter: Meter, node: String, topics: Topics, journal: Journal, live: LiveTopics, calendar: any LocalCalendar,
-        state: [UInt8]?
+        meter: Meter, node: String, topics: Topics, journal: Journal, events: WaitingEvents, live: LiveTopics,
+        calendar: any LocalCalendar, state: [UInt8]?
     ) {
         self.meter = meter
         self.node = node
         self.topics = topics
         self.journal = journal
-        events = WaitingEvents(meter: meter.id, stateKey: Self.stateKey, journal: journal)
+        self.events = events
         self.live = live
         self.calendar = calendar
         builder = Self.builder(meter, calendar, state)

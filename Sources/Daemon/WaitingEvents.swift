@@ -41,6 +41,9 @@ final class WaitingEvents: Sendable {
         for draft in waiting { append(draft, state()) }
     }
 
+    /// What waits is of a state that is given up.
+    func forget() { drafts.withLock { $0 = [] } }
+
     /// Keeps the state by itself.
     func keep(_ state: [UInt8]) {
         journal.set(state, forKey: stateKey, meter: meter) { _ in }

@@ -63,6 +63,10 @@ extension RegisterValue {
             self = .unavailable
         } else if Self.isNumber(content) {
             self = FixedDecimal(ascii: content).map { .number($0) } ?? .wide(content.text)
+        } else if let comma = Self.comma(content) {
+            var digits = content.array
+            digits[comma] = UInt8(ascii: ".")
+            self = RegisterValue(printed: digits.span)
         } else {
             self = .text(content.text)
         }
@@ -101,6 +105,20 @@ extension RegisterValue {
             }
         }
         return hasPlaceholder
+    }
+
+    /// Where some meters print a comma for the point; nil where it does not stand between digits, or anything else is there.
+    private static func comma(_ content: Span<UInt8>) -> Int? {
+        var comma: Int?
+        for index in content.indices where !content[index].isDigit {
+            if content[index] == UInt8(ascii: ","), comma == nil {
+                comma = index
+            } else if index > 0 || content[index] != UInt8(ascii: "-") && content[index] != UInt8(ascii: "+") {
+                return nil
+            }
+        }
+        guard let comma, comma > 0, content[comma - 1].isDigit, comma < content.count - 1 else { return nil }
+        return comma
     }
 
     /// Digits with at most one point and a sign before them. An exponent is none: `001E05` is a status word.

@@ -44,7 +44,10 @@ enum P1Content {
     private static func version(in registers: [Register]) -> String? {
         for code in [ObisCode(1, 3, 0, 2, 8), ObisCode(0, 0, 96, 1, 4)] {
             for index in registers.indices where registers[index].obis == code {
-                if let text = registers[index].text, !text.isEmpty { return text }
+                guard let text = registers[index].text, !text.isEmpty else { continue }
+                // Some print the digits of its characters.
+                let isSpelledOut = text.utf8.count >= 10
+                return isSpelledOut ? P1Text.decoded(Array(text.utf8), isMessage: true) ?? text : text
             }
         }
         return nil
@@ -110,9 +113,10 @@ extension P1Content {
         return registers
     }
 
-    /// Time stamps hold for the values behind them, up to the next one.
+    /// Time stamps hold for the values behind them, up to the next one. Iskra MIE5T print that of a maximum behind it.
     private static func readTimes(_ registers: inout [Register], _ code: ObisCode, _ set: DataSet, _ sets: DataSets) {
         var stamp: (index: Int, time: MeterTime?)?
+        if code.d == 6, set.values.count == 2, readTimeBehind(&registers, set, sets) { return }
         for index in set.values {
             // Nothing so short is a time.
             if stamp == nil, sets.values[index].count < P1TimeStamp.shortest { continue }
@@ -133,7 +137,17 @@ extension P1Content {
         }
     }
 
-    /// Twelve digits without a season are a time only where one must stand: in the clock, and in front of a value
+    private static func readTimeBehind(_ registers: inout [Register], _ set: DataSet, _ sets: DataSets) -> Bool {
+        let (value, stamp) = (set.values.lowerBound, set.values.lowerBound + 1)
+        guard registers[value].unit != nil, registers[stamp].unit == nil,
+            let time = P1TimeStamp.time(sets.characters.span.extracting(sets.content(ofValue: stamp)))
+        else { return false }
+        registers[value].time = time
+        registers[stamp].value = .time(time)
+        return true
+    }
+
+    /// Twelve digits without a season are a time only where one must stand: in the clock, and beside a value
     /// with a unit.
     private static func time(
         _ printed: Span<UInt8>, at index: Int, in registers: [Register], _ code: ObisCode

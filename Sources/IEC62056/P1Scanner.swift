@@ -3,6 +3,7 @@ import Wire
 /// Finds the end of one telegram that starts at the front of a buffer, byte by byte as they come:
 ///
 ///     /MMMZ… CR LF  lines  ! CCCC
+///     /MMMZ… CR LF  lines  ! CCC CR LF
 ///     /MMMZ… CR LF  lines  ! CR LF
 ///
 /// Structure is looked for behind parity bits; the digits of the check are not, since a telegram that has them has
@@ -109,9 +110,12 @@ struct P1Scanner {
         return nil
     }
 
-    /// Four digits or a line end. Anything else is damage, and could be damage to a digit.
+    /// Four digits or a line end. Some meters leave zeros in front out. Anything else is damage, and could be damage to a
+    /// digit.
     private mutating func scanEnd(_ character: UInt8, raw: UInt8) -> Finding? {
-        if digits.count == 0, character.isLineEnd { return .end(mark: mark, sent: nil, end: position + 1) }
+        if character.isLineEnd {
+            return .end(mark: mark, sent: digits.count == 0 ? nil : digits.value, end: position + 1)
+        }
         guard let digit = raw.hexDigitValue else {
             let error = WireError(.malformed, "neither four digits nor a line end behind the mark !", offset: position)
             return .broken(error, before: position)

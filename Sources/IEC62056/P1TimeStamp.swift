@@ -40,7 +40,8 @@ enum P1TimeStamp {
         return true
     }
 
-    /// Two digits each of year to second. The ports are younger than 2000.
+    /// Two digits each of year to second. The ports are younger than 2000, and clocks that nobody has set begin in 1970 or
+    /// 1968: a year from 60 on is none.
     private static func time(
         _ text: Span<UInt8>, pairsAt places: InlineArray<6, Int>, isDaylightSaving: Bool?
     ) -> MeterTime? {
@@ -50,6 +51,7 @@ enum P1TimeStamp {
             guard hasDigits(text, at: place..<(place + 2)) else { return nil }
             pairs[index] = Int(text[place] & 0x0F) * 10 + Int(text[place + 1] & 0x0F)
         }
+        guard pairs[0] < 60 else { return nil }
         return MeterTime(
             year: 2000 + pairs[0], month: pairs[1], day: pairs[2], hour: pairs[3], minute: pairs[4],
             second: pairs[5], isDaylightSaving: isDaylightSaving)

@@ -19,7 +19,7 @@ enum Readout {
             throw WireError(.meterError, "the meter answered with the error message (\(message))")
         }
         var meter = identification?.meter ?? MeterIdentity()
-        meter.id = identity(in: registers)
+        meter.id = isHeat ? heatIdentity(in: registers) : identity(in: registers)
         meter.medium = isHeat ? .heat : medium(registers)
         return Telegram(
             meter: meter, meterTime: MeterClock.time(in: registers), registers: registers,
@@ -40,7 +40,7 @@ enum Readout {
                         index: isIndexed ? place - set.values.lowerBound : nil))
             }
             guard isHeat, !address.indices.contains(where: { address[$0] == UInt8(ascii: ":") }) else { continue }
-            for index in set.values { registers[index].forgetObis() }
+            for index in set.values { registers[index].readHeat() }
         }
         return registers
     }
@@ -70,6 +70,16 @@ enum Readout {
             if id.contains(where: { $0 != UInt8(ascii: "0") }) { best = (rank, id.text) }
         }
         return best?.id
+    }
+
+    /// Of a heat meter: its number 0.0 or, where it prints none, that of the device 9.21.
+    private static func heatIdentity(in registers: [Register]) -> String? {
+        for code in ["0.0", "9.21"] {
+            guard let text = registers.first(where: { $0.printedCode == code })?.text else { continue }
+            let id = Array(text.utf8).trimmed
+            if id.contains(where: { $0 != UInt8(ascii: "0") }) { return id.text }
+        }
+        return nil
     }
 
     /// 0 for the best name of a meter; nil for what is none.
@@ -121,9 +131,15 @@ enum Readout {
 }
 
 extension Register {
-    /// Keeps the name as it is printed only.
-    fileprivate mutating func forgetObis() {
+    /// Keeps the name as it is printed, and gives the two that every heat meter has the codes of heat (EN 13757-1).
+    fileprivate mutating func readHeat() {
         printedCode = code
-        obis = nil
+        switch code {
+        case "6.8": obis = ObisCode(6, 0, 1, 0, 0)
+        case "6.26": obis = ObisCode(6, 0, 2, 0, 0)
+        default: obis = nil
+        }
+        // The period of a mean value; there is no length in a heat meter.
+        if code == "6.35", unit == .metre { unit = .minute }
     }
 }

@@ -43,9 +43,25 @@ final class AcknowledgedMark: Sendable {
             state = State(descriptor: number, stream: stream)
             guard let found, (1...max(1, newest)).contains(found.position),
                 let outlet = outlets.first(where: { Note(found.position, of: $0, stream) == found })
-            else { return }
+            else {
+                // It must not become true later, when the queue has grown.
+                ftruncate(number, 0)
+                return
+            }
             (state.outlet, state.position) = (outlet, found.position)
         }
+    }
+
+    /// Whether one of the outlets has had readings of this stream that are not in the queue: the file is older than the note,
+    /// a copy that was put back or what a disk kept that had promised more. Numbers behind its end were given already.
+    static func isBeyond(_ store: JournalStore) throws(JournalError) -> Bool {
+        let number = unsafe Glibc.open(store.files.acknowledged, O_RDONLY | O_CLOEXEC)
+        guard number >= 0 else { return false }
+        defer { Glibc.close(number) }
+        guard let found = Note.read(number), found.position > store.newest else { return false }
+        let stream = Array(store.stream.utf8)
+        let outlets = try store.access { db in try db.cursors() }.keys
+        return outlets.contains { Note(found.position, of: $0, stream) == found }
     }
 
     func close() {

@@ -133,8 +133,12 @@ public final class Journal: Sendable {
     }
 
     /// Hands a gap over without waiting, as a reading.
-    public func record(_ gap: GapDraft, finish: @escaping @Sendable (Result<Void, JournalError>) -> Void) {
-        submit(.entry, { batch in try batch.record(gap) }, finish)
+    ///
+    /// - Parameter isLast: whether it may take of the room that is kept free for a full disk, as values do.
+    public func record(
+        _ gap: GapDraft, isLast: Bool = false, finish: @escaping @Sendable (Result<Void, JournalError>) -> Void
+    ) {
+        submit(isLast ? .value : .entry, { batch in try batch.record(gap) }, finish)
     }
 
     /// Whether writes are held back to be synced together.
@@ -205,6 +209,9 @@ public final class Journal: Sendable {
     ) async throws(JournalError) -> [JournalEvent] {
         try await read { db in try db.events(kind, after: number, limit: limit) }
     }
+
+    /// 0 where there is none.
+    public func newestEvent() async throws(JournalError) -> Int64 { try await read { db in try db.newestEvent() } }
 
     /// The number of the newest event: first the present one, as soon as the file is open, then whenever it has grown.
     public func eventCommits() -> AsyncStream<Int64> {

@@ -64,7 +64,8 @@ public struct JournalReader: Sendable {
         }
     }
 
-    /// Copies everything that was committed into a new file, which is a journal of its own.
+    /// Copies everything that was committed into a new file, which is a journal of its own. It has another name until it says
+    /// that it is a copy.
     ///
     /// - Parameter path: must not exist yet.
     /// - Throws: `access` where it does or cannot be made, `full`.
@@ -73,8 +74,10 @@ public struct JournalReader: Sendable {
         guard copy.databaseBytes == nil, !copy.isDirectory else {
             throw JournalError(.access, "\(path) exists already; name a file that does not.")
         }
+        let part = path + ".part"
+        for suffix in JournalFiles.companions + [""] { unsafe unlink(part + suffix) }
         do {
-            let target = try DatabaseQueue(path: path)
+            let target = try DatabaseQueue(path: part)
             try database.backup(to: target)
             try target.writeWithoutTransaction { db in
                 // Alone in one file: whoever copies it further needs no log beside it.
@@ -87,8 +90,14 @@ public struct JournalReader: Sendable {
             try target.close()
         } catch {
             // Half a copy is none, and would be in the way of the next one.
-            for suffix in JournalFiles.companions + [""] { unsafe unlink(path + suffix) }
+            for suffix in JournalFiles.companions + [""] { unsafe unlink(part + suffix) }
             throw JournalError(error, at: copy)
         }
+        guard unsafe rename(part, path) == 0 else {
+            let reason = JournalFiles.reason(errno)
+            unsafe unlink(part)
+            throw .noAccess(copy, "the finished copy cannot be renamed: \(reason)")
+        }
+        copy.syncFolder()
     }
 }

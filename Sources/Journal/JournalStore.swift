@@ -178,6 +178,16 @@ extension JournalStore {
         }
     }
 
+    /// Makes a copy of it, which leaves its stream when it is opened again.
+    func becomeCopy() throws(JournalError) {
+        try commit { db in try db.setFact(Fact.isCopy, "1") }
+        do {
+            try database.close()
+        } catch {
+            throw JournalError(error, at: files)
+        }
+    }
+
     /// The end of the queue, which nothing in the file may lie behind.
     private static func checkedNewest(_ db: Database) throws -> Int64 {
         for row in try Row.fetchAll(db, sql: "SELECT last_seq, last_position, name FROM meter") {

@@ -27,6 +27,7 @@ struct Opening: Sendable {
         let restoration = Restoration(files: files, seams: seams)
         var notes = try Self.finish(restoration)
         notes += try Self.lookAtRemains(files, at: now)
+        var store: JournalStore
         do {
             try restoration.examineLog()
             store = try Self.store(files, seams)
@@ -42,6 +43,16 @@ struct Opening: Sendable {
                 "The journal \(files.path) was damaged (\(error.finding ?? error.message)) and has been set aside as "
                     + "\(name). \(Self.sentence(outcome, stream: store.stream))")
         }
+        if try AcknowledgedMark.isBeyond(store) {
+            let former = store
+            try Self.withBallast(files, seams) { () throws(JournalError) in try former.becomeCopy() }
+            store = try Self.store(files, seams)
+            notes.append(
+                "The journal \(files.path) is older than what the broker has acknowledged of it: a copy has been put back, or "
+                    + "the disk lost what it had confirmed. Numbers behind its end were given before, so the stream "
+                    + "\(store.stream) has been started.")
+        }
+        self.store = store
         self.notes = notes
     }
 

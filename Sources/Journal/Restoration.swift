@@ -108,6 +108,7 @@ extension Database {
             guard let meter = key.first?.string, let name = key.last?.string else { continue }
             try setValue(value, forKey: name, meter: meter)
         }
+        if salvage.isCopy { try setFact(Fact.isCopy, "1") }
         let formerEnd = salvage.isCertain ? queue.position(of: salvage.formerEnd) : end
         if formerEnd > 0 { try setFact(Fact.formerEnd, "\(formerEnd)") }
     }

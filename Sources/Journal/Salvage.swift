@@ -28,6 +28,8 @@ package struct Salvage {
     private(set) var values: [[StoredValue]: [UInt8]] = [:]
     private(set) var events: [Int64: JournalEvent] = [:]
     private(set) var formerEnd: Int64 = 0
+    /// Whether the journal that it was copied from may have gone on.
+    private(set) var isCopy = false
 
     /// Looks at every page once.
     package init(_ file: borrowing DamagedFile) {
@@ -107,6 +109,7 @@ package struct Salvage {
     private mutating func addFact(_ columns: [StoredValue]) {
         guard let key = columns[0].string, let value = columns[1].string else { return }
         if key == Fact.stream { stream = value }
+        if key == Fact.isCopy { isCopy = true }
         if key == Fact.formerEnd { formerEnd = Int64(value) ?? 0 }
         if let id = Fact.meter(key) { names[id] = value }
     }

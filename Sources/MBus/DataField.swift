@@ -86,7 +86,7 @@ extension DataField {
     /// A number, or why there is none.
     enum Number: Hashable, Sendable {
         case number(FixedDecimal)
-        /// The meter has no value: every digit F, a NaN, no data at all.
+        /// The meter has no value: every digit F, the least of all integers, a NaN, no data at all.
         case unavailable
         /// Digits that are none.
         case damaged
@@ -97,7 +97,7 @@ extension DataField {
     var number: Number? {
         switch coding {
         case .none: .unavailable
-        case .integer: count == 0 ? .unavailable : .number(FixedDecimal(signed))
+        case .integer: count == 0 || isMarkedInvalid ? .unavailable : .number(FixedDecimal(signed))
         case .real: real
         case .decimal(let isNegative): decimal(isNegative: isNegative)
         case .text, .binary: nil
@@ -129,6 +129,9 @@ extension DataField {
         for place in (0..<count).reversed() { result += Hex.string([byte(place)]) }
         return result
     }
+
+    /// 80, 8000, …: a signed integer that is invalid (EN 13757-3, type B).
+    private var isMarkedInvalid: Bool { bits == 1 << UInt64(8 * min(8, max(1, count)) - 1) }
 
     private var signed: Int64 {
         let shift = UInt64(64 - 8 * min(8, count))

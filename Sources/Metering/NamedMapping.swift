@@ -5,8 +5,8 @@ import OBIS
 /// Electricity matches on value groups C, D and E of the current billing period; group B differs between makers
 /// (an E450 counts energy on `1-1` and measures power on `1-0`).
 public struct NamedMapping: Sendable, Hashable {
-    /// Whether tariffs 1 and 2 of an energy make its total where the meter gives neither that nor further tariffs: DSMR
-    /// has just these two.
+    /// Whether the tariffs of an energy make its total where the meter does not give that and they have no hole: a P1
+    /// telegram has all of them.
     public var sumsTariffs: Bool
 
     public init(sumsTariffs: Bool = false) {
@@ -21,18 +21,57 @@ public struct NamedMapping: Sendable, Hashable {
     {
         switch medium {
         case .gas, .water, .heat: ThermalMapping.values(of: registers, medium: medium, isUsable: isUsable)
-        case .electricity, .other, nil: electricity(registers, isUsable)
+        case .electricity, .other, nil:
+            if isBehind(registers) { behind(registers, isUsable) } else { electricity(registers, isUsable) }
         }
     }
 
     private func electricity(_ registers: [Register], _ isUsable: (Int) -> Bool) -> NamedValues {
         var found = ElectricQuantities()
+        var hasAbstract = false
         for (index, register) in registers.enumerated() {
-            guard let code = register.obis, code.a == 1, code.f == 255 else { continue }
-            found.note(code, register, isUsable: isUsable(index))
+            guard let code = register.obis, code.f == 255 else { continue }
+            if code.a == 1 { found.note(code, register, isUsable: isUsable(index)) }
+            hasAbstract = hasAbstract || code.a == 0 && Self.isEnergy(code)
         }
+        if hasAbstract { noteAbstract(registers, isUsable, &found) }
         var values = NamedValues()
         for field in Self.electricFields { values[field] = value(of: field, in: found) }
+        return values
+    }
+
+    private static func isEnergy(_ code: ObisCode) -> Bool { code.d == 8 && (1...8).contains(code.c) }
+
+    /// Landis+Gyr ZMF100 in Norway write `0-0:1.8.0` for `1-0:1.8.0`. There is no abstract object of that name.
+    private func noteAbstract(
+        _ registers: [Register], _ isUsable: (Int) -> Bool, _ found: inout ElectricQuantities
+    ) {
+        for (index, register) in registers.enumerated() {
+            guard let code = register.obis, code.a == 0, code.b == 0, code.f == 255, Self.isEnergy(code),
+                !found.isPresent(code.c, code.d, code.e)
+            else { continue }
+            found.note(code, register, isUsable: isUsable(index))
+        }
+    }
+
+    // An electricity meter behind another one (`0-n:24.2.e` in kWh, DSMR 5.0.2, 6.12).
+
+    private func isBehind(_ registers: [Register]) -> Bool {
+        registers.contains { $0.obis.map(Self.isBehind) ?? false } && !registers.contains { $0.obis?.a == 1 }
+    }
+
+    private static func isBehind(_ code: ObisCode) -> Bool {
+        code.a == 0 && code.c == 24 && code.d == 2 && code.e <= 4 && code.f == 255
+    }
+
+    private func behind(_ registers: [Register], _ isUsable: (Int) -> Bool) -> NamedValues {
+        var values = NamedValues()
+        for (index, register) in registers.enumerated() where values[.activeImport] == nil && isUsable(index) {
+            guard let code = register.obis, Self.isBehind(code), let number = register.value.number,
+                let unit = register.unit
+            else { continue }
+            values[.activeImport] = unit.convert(number, to: .kilowattHour)
+        }
         return values
     }
 
@@ -61,8 +100,8 @@ public struct NamedMapping: Sendable, Hashable {
         /// The total, or all of its tariffs where those are known to be all.
         func energy(_ c: UInt8) -> FixedDecimal? {
             if found.isPresent(c, 8, 0) || !sumsTariffs { return direct(c, 8) }
-            guard !found.hasFurtherTariffs(c) else { return nil }
-            return sum(direct(c, 8, 1), direct(c, 8, 2))
+            guard let last = found.lastTariff(c), last > 1 else { return nil }
+            return (2...last).reduce(direct(c, 8, 1)) { sum($0, direct(c, 8, $1)) }
         }
         return switch field {
         case .activeImport: energy(1)
@@ -95,13 +134,14 @@ private struct ElectricQuantities {
     private var values: [(number: FixedDecimal, unit: Unit)?]
     /// A bit for each place: what the meter delivers, usable or not.
     private var present: UInt64 = 0
-    /// A bit for each value group C: tariffs beyond the second.
+    /// A bit for each value group C: tariffs beyond those that have a place.
     private var furtherTariffs: UInt16 = 0
 
     init() { values = Array(repeating: nil, count: Self.places) }
 
-    /// Energies by tariff, then instantaneous values by quantity.
-    private static let places = 41
+    /// Energies by tariff, then instantaneous values by quantity, then the further tariffs of active energy.
+    private static let places = 55
+    private static let mostTariffs: UInt8 = 9
 
     /// The place of a quantity; nil for one that nobody asks for. Some makers write 255 where the standard has tariff 0.
     private static func place(_ c: UInt8, _ d: UInt8, _ e: UInt8) -> Int? {
@@ -115,6 +155,7 @@ private struct ElectricQuantities {
         case (powerFactor, 7, 0): 37
         case (14, 7, 0): 38
         case (11...12, 7, 124): 28 + Int(c)
+        case (1...2, 8, 3...mostTariffs): 41 + Int(c - 1) * 7 + Int(e - 3)
         default: nil
         }
     }
@@ -123,7 +164,9 @@ private struct ElectricQuantities {
 
     /// The first usable register of a quantity counts.
     mutating func note(_ code: ObisCode, _ register: Register, isUsable: Bool) {
-        if code.d == 8, (3..<255).contains(code.e), code.c < 16 { furtherTariffs |= 1 << UInt16(code.c) }
+        if code.d == 8, (Self.mostTariffs + 1..<255).contains(code.e), code.c < 16 {
+            furtherTariffs |= 1 << UInt16(code.c)
+        }
         guard let place = Self.place(code.c, code.d, code.e) else { return }
         present |= 1 << UInt64(place)
         guard let number = register.value.number, isUsable, values[place] == nil else { return }
@@ -141,7 +184,11 @@ private struct ElectricQuantities {
         Self.place(c, d, e).map { present & 1 << UInt64($0) != 0 } ?? false
     }
 
-    func hasFurtherTariffs(_ c: UInt8) -> Bool { furtherTariffs & 1 << UInt16(c) != 0 }
+    /// The highest tariff of an active energy; nil where there are more than can be told apart.
+    func lastTariff(_ c: UInt8) -> UInt8? {
+        guard furtherTariffs & 1 << UInt16(c) == 0 else { return nil }
+        return (1...Self.mostTariffs).last { isPresent(c, 8, $0) }
+    }
 }
 
 /// Gas, water and heat: the meter's own codes (IEC 62056-6-1, A = 6 to 9), and those of a device behind an
@@ -164,7 +211,8 @@ private enum ThermalMapping {
     private static func fields(of code: ObisCode) -> [NamedField] {
         guard code.f == 255 else { return [] }
         return switch (code.a, code.c, code.d, code.e) {
-        case (0, 24, 2, 1...4): [.volume, .heatEnergy, .heatEnergyInJoule]
+        // The oldest P1 telegrams have E = 0.
+        case (0, 24, 2, 0...4): [.volume, .heatEnergy, .heatEnergyInJoule]
         case (7, 3, 0, 0), (8, 1, 0, 0), (9, 1, 0, 0), (5...6, 2, 0, 0): [.volume]
         // Cooling (A = 5) is counted as heat is.
         case (5...6, 1, 0, 0): [.heatEnergy, .heatEnergyInJoule]

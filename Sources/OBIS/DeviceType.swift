@@ -15,14 +15,15 @@ public enum DeviceType: Sendable {
         }
     }
 
-    /// Those of the fixed structure, which numbers them in its own way.
+    /// Those of the fixed structure, which numbers them in its own way: A to D are gas, heat, hot water and water once more
+    /// ("mode 2").
     public init?(fixed medium: UInt8) {
         switch medium {
         case 0x2: self = .electricity
-        case 0x3, 0xB: self = .gas
-        case 0x4, 0xC: self = .heat
-        case 0x6: self = .hotWater
-        case 0x7: self = .water
+        case 0x3, 0xA: self = .gas
+        case 0x4, 0xB: self = .heat
+        case 0x6, 0xC: self = .hotWater
+        case 0x7, 0xD: self = .water
         default: return nil
         }
     }

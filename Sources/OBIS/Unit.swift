@@ -7,7 +7,7 @@ public enum Unit: Hashable, Sendable {
     case watt, kilowatt, megawatt
     case `var`, kilovar, megavar
     case voltAmpere, kilovoltAmpere, megavoltAmpere
-    case volt, kilovolt, ampere, milliampere, hertz, ohm
+    case volt, kilovolt, ampere, kiloampere, milliampere, hertz, kilohertz, ohm
     case cubicMetre, litre, cubicMetrePerHour, litrePerHour
     case degreeCelsius, kelvin, degree, percent, bar, pascal
     case second, minute, hour, day, week, month, year
@@ -44,8 +44,10 @@ public enum Unit: Hashable, Sendable {
         case .volt: "V"
         case .kilovolt: "kV"
         case .ampere: "A"
+        case .kiloampere: "kA"
         case .milliampere: "mA"
         case .hertz: "Hz"
+        case .kilohertz: "kHz"
         case .ohm: "ohm"
         case .cubicMetre: "m3"
         case .litre: "l"
@@ -85,8 +87,9 @@ public enum Unit: Hashable, Sendable {
         .wattHour, .kilowattHour, .megawattHour, .gigawattHour, .varHour, .kilovarHour, .megavarHour,
         .voltAmpereHour, .kilovoltAmpereHour, .megavoltAmpereHour, .joule, .kilojoule, .megajoule, .gigajoule,
         .watt, .kilowatt, .megawatt, .var, .kilovar, .megavar, .voltAmpere, .kilovoltAmpere, .megavoltAmpere,
-        .volt, .kilovolt, .ampere, .milliampere, .hertz, .ohm, .cubicMetre, .litre, .cubicMetrePerHour,
-        .litrePerHour, .degreeCelsius, .kelvin, .degree, .percent, .bar, .pascal, .second, .minute, .hour,
+        .volt, .kilovolt, .ampere, .kiloampere, .milliampere, .hertz, .kilohertz, .ohm, .cubicMetre, .litre,
+        .cubicMetrePerHour, .litrePerHour, .degreeCelsius, .kelvin, .degree, .percent, .bar, .pascal, .second, .minute,
+        .hour,
         .day, .week, .month, .year, .kilogram, .metre,
     ]
 
@@ -99,6 +102,25 @@ public enum Unit: Hashable, Sendable {
         table["Cel"] = .degreeCelsius
         return table
     }()
+
+    /// What a unit is that a meter spells in its own way: `KWh`, `kVar`. A single letter is another unit where it is a capital
+    /// one, `a` and `A`, and so is the prefix m: `mWh` is no `MWh`.
+    private var meant: Unit {
+        guard case .other(let spelling) = self else { return self }
+        return Self.byFoldedSpelling[Self.folded(spelling)] ?? self
+    }
+
+    private static let byFoldedSpelling: [String: Unit] = {
+        let longer = known.filter { $0.symbol.utf8.count > 1 }
+        var table = Dictionary(uniqueKeysWithValues: longer.map { (folded($0.symbol), $0) })
+        table["m3ph"] = .cubicMetrePerHour
+        return table
+    }()
+
+    private static func folded(_ spelling: String) -> String {
+        guard spelling.hasPrefix("m") || spelling.hasPrefix("M") else { return spelling.lowercased() }
+        return spelling.prefix(1) + spelling.dropFirst().lowercased()
+    }
 }
 
 // MARK: - Exact conversion
@@ -112,7 +134,7 @@ extension Unit {
 
     /// The base unit and the power of ten that leads to it; nil where no exact relative exists.
     private var base: (Base, power: Int)? {
-        switch self {
+        switch meant {
         case .wattHour: (.wattHour, 0)
         case .kilowattHour: (.wattHour, 3)
         case .megawattHour: (.wattHour, 6)
@@ -139,8 +161,10 @@ extension Unit {
         case .volt: (.volt, 0)
         case .kilovolt: (.volt, 3)
         case .ampere: (.ampere, 0)
+        case .kiloampere: (.ampere, 3)
         case .milliampere: (.ampere, -3)
         case .hertz: (.hertz, 0)
+        case .kilohertz: (.hertz, 3)
         case .litre: (.litre, 0)
         case .cubicMetre: (.litre, 3)
         case .litrePerHour: (.litrePerHour, 0)

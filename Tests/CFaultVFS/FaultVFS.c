@@ -21,6 +21,7 @@ struct fault_file {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fault_disk *disks;
+static fault_disk *former_disks;
 static sqlite3_vfs *system_vfs;
 static sqlite3_vfs fault_vfs;
 
@@ -48,10 +49,15 @@ void fault_disk_free(fault_disk *disk) {
     fault_disk **place = &disks;
     while (*place != disk) place = &(*place)->next;
     *place = disk->next;
-    pthread_mutex_unlock(&lock);
+    // A test that was given up may have left files open, whose writes still ask for their disk.
+    disk->next = former_disks;
+    former_disks = disk;
     for (int64_t i = 0; i < disk->count; i++) free(disk->operations[i].bytes);
     free(disk->operations);
-    free(disk);
+    disk->operations = NULL;
+    disk->count = disk->room = 0;
+    disk->records = false;
+    pthread_mutex_unlock(&lock);
 }
 
 static int64_t locked(const int64_t *number) {

@@ -57,6 +57,50 @@ struct PushBodyTests {
         return "\(register.code ?? "-") \(value) \(register.unit?.symbol ?? "-")"
     }
 
+    @Test("bare values behind the name of the push have places, as those without a name do")
+    func namedBareList() {
+        let telegram = Sample.decode(
+            body:
+                "02 05 09 06 00 06 19 09 00 FF 09 0D 31313233303030303030303031 09 04 150B1100 06 0000DB45 06 0000066B"
+        ).telegrams.first
+        #expect(telegram?.registers.map(\.index) == [0, 1, 2, 3, 4])
+        #expect(telegram?.registers.allSatisfy { $0.obis == nil } == true)
+        #expect(telegram?.registers.dropFirst(3).map(\.value) == [.number(56133), .number(1643)])
+        #expect(telegram?.list?.hasPrefix("octets,octets,") == true)
+        // Codes and values in turns are what they were.
+        let pairs = Sample.decode(body: "02 04 09 06 00 06 19 09 00 FF 06 00000001 \(Self.energy) 06 00000064")
+        #expect(pairs.telegrams.first?.registers.map(\.code) == ["0-6:25.9.0*255", "1-0:1.8.0*255"])
+    }
+
+    @Test("a name whose first two bytes are swapped is one, and a number stays a number")
+    func swappedName() {
+        let swapped = "06 09 01 00 1F 07 00 FF"
+        let telegram = Sample.decode(
+            body: "02 02 02 03 \(swapped) 10 00F4 02 02 0F FE 16 21 02 02 \(Self.energy) 06 0901001F")
+        #expect(telegram.errors == [])
+        #expect(
+            telegram.telegrams.first?.registers.map(Self.summary) == [
+                "1-0:31.7.0*255 2.44 A", "1-0:1.8.0*255 151060511 -",
+            ])
+    }
+
+    @Test("a clock without a weekday is one")
+    func weekday() {
+        let registers = Sample.decode(body: "02 02 09 06 00 00 01 00 00 FF 09 0C 07E30401000D0006FF800000").telegrams
+            .first?.registers
+        #expect(registers?.map(Self.summary) == ["0-0:1.0.0*255 2019-04-01T13:00:06 -"])
+    }
+
+    @Test("a Kamstrup is known by its number, and not by its type")
+    func identity() {
+        let number = "09 06 01 01 00 00 05 FF 0A 10 35373036353637333030303030303031"
+        let type = "09 06 01 01 60 01 01 FF 0A 12 363834313132314E32303030303030303030"
+        let serial = "09 06 00 00 60 01 01 FF 0A 03 414243"
+        #expect(Sample.decode(body: "02 04 \(number) \(type)").telegrams.first?.meter.id == "5706567300000001")
+        #expect(Sample.decode(body: "02 02 \(type)").telegrams.first?.meter.id == "6841121N2000000000")
+        #expect(Sample.decode(body: "02 04 \(number) \(serial)").telegrams.first?.meter.id == "ABC")
+    }
+
     @Test("the number as sent stays beside the scaled one")
     func wireValue() {
         let register = Sample.decode(body: "02 03 \(Self.voltage) 12 0903 02 02 0F FF 16 23").telegrams.first?.registers

@@ -97,6 +97,21 @@ struct CommandTests {
         #expect(verdict(#"{"id":"new","verb":"read"}"#, &ledger, now: later) == "read new")
     }
 
+    @Test("as many as are remembered fit into a value of the journal, however long their ids are")
+    func size() async throws {
+        var ledger = CommandLedger()
+        let long = String(repeating: "ü", count: 58)
+        for number in 1...(CommandLedger.remembered + 5) {
+            #expect(verdict(#"{"id":"\#(long)\#(number)","verb":"read"}"#, &ledger) == "read \(long)\(number)")
+        }
+        #expect(ledger.stored.count < 65_536)
+        var restarted = CommandLedger(stored: ledger.stored)
+        #expect(restarted.stored == ledger.stored)
+        let last = #"{"id":"\#(long)\#(CommandLedger.remembered + 5)","verb":"read"}"#
+        #expect(verdict(last, &restarted) == "the command was given before")
+        #expect(verdict(#"{"id":"\#(long)5","verb":"read"}"#, &restarted) == "read \(long)5")
+    }
+
     @Test("a command that never expires may come again after a day")
     func day() {
         var ledger = CommandLedger()

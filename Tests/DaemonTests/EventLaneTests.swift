@@ -50,6 +50,32 @@ struct EventLaneTests {
         }
     }
 
+    @Test("where damage has taken the newest events, those that follow are sent all the same")
+    func anew() async throws {
+        try await withJournal { journal in
+            try await journal.set(Array("9".utf8), forKey: "events mqtt", meter: "")
+            var lane = try #require(await EventLane(journal))
+            lane.isConnected = true
+            let newest = try await append(["a"], to: journal)
+            #expect(await lane.next(newest: newest, journal)?.number == 1)
+        }
+    }
+
+    @Test("events of other kinds are looked at once")
+    func otherKinds() async throws {
+        try await withJournal { journal in
+            var lane = try #require(await EventLane(journal))
+            lane.isConnected = true
+            let draft = EventDraft(meter: "a", kind: "hour", at: Timestamp(milliseconds: 0), payload: [1])
+            let newest = try await journal.append(draft).number
+            #expect(lane.mayHaveNext(newest: newest))
+            #expect(await lane.next(newest: newest, journal) == nil)
+            #expect(!lane.mayHaveNext(newest: newest))
+            let next = try await append(["a"], to: journal)
+            #expect(await lane.next(newest: next, journal)?.number == 2)
+        }
+    }
+
     @Test("what is refused of one meter holds up that meter only, and goes first when it is tried again")
     func refused() async throws {
         try await withJournal { journal in

@@ -64,8 +64,8 @@ struct SummaryTests {
 
     @Test(
         "what a full disk refuses is journaled when there is room again: hours in their order, and an anomaly's",
-        arguments: [false, true])
-    func fullDisk(atTheEnd: Bool) async throws {
+        arguments: ["later", "at the end", "after a reload"])
+    func fullDisk(when: String) async throws {
         try await withBench(P1.meter) { bench in
             await bench.accept(try P1.telegram(P1.house()))
             await bench.intake.main.journaled()
@@ -77,8 +77,9 @@ struct SummaryTests {
                 await bench.intake.main.journaled()
             }
             #expect(try await bench.journal.events("hour", after: 0, limit: 10).isEmpty)
+            if when == "after a reload" { await bench.reload() }
             try await bench.journal.limit(pages: 1_000_000)
-            if atTheEnd {
+            if when == "at the end" {
                 for pipeline in bench.intake.pipelines { await pipeline.end() }
             } else {
                 await bench.accept(try P1.telegram(P1.house(second: 10, energy: "000123.480")))
@@ -88,6 +89,9 @@ struct SummaryTests {
             try await bench.restart()
             let hours = try await bench.journal.events("hour", after: 0, limit: 10).filter { $0.meter == "main" }
             #expect(hours.count == 2 && hours.map(\.at) == hours.map(\.at).sorted())
+            // Readings that were refused are told of, all of them.
+            let gaps = try await bench.journal.entries(after: 0, limit: 10_000).compactMap(\.gap)
+            #expect(gaps.filter { $0.meter == "main" }.map(\.count).reduce(0, +) == 9)
             let changes = try await bench.journal.events("anomaly", after: 0, limit: 100)
                 .compactMap { ExactJSON(String(decoding: $0.payload, as: UTF8.self)) }
                 .filter { $0["meter"]?.string == "main" && $0["type"]?.string == "stale" }

@@ -98,6 +98,7 @@ final class PipelineBench {
     private let path: String
     private let settings: JournalSettings
     private(set) var journal: Journal
+    private var waiting: WaitingRoom
     private(set) var intake: Intake
 
     init(_ meter: Meter, _ settings: JournalSettings, folder: URL) async throws {
@@ -106,17 +107,19 @@ final class PipelineBench {
         path = folder.appendingPathComponent("journal.db").path
         retained = try await RetainedTopics()
         journal = try await Journal.open(path: path, settings: settings, logger: quietLogger)
-        intake = await Self.intake(meter, journal, retained.live, clock)
+        waiting = WaitingRoom(journal)
+        intake = await Self.intake(meter, journal, waiting, retained.live, clock)
     }
 
     private static func intake(
-        _ meter: Meter, _ journal: Journal, _ live: LiveTopics, _ clock: HandClock, source: Reading.Source = .live
+        _ meter: Meter, _ journal: Journal, _ waiting: WaitingRoom?, _ live: LiveTopics, _ clock: HandClock,
+        source: Reading.Source = .live, kept: [String: [String: [UInt8]]] = [:]
     ) async -> Intake {
         await Intake(meter: meter) { meter, mapping in
             await MeterPipeline(
                 meter: meter, mapping: mapping, source: source, node: "cellar",
-                topics: Topics(base: "obisd", node: "cellar"), journal: journal, live: live, clock: clock,
-                logger: quietLogger)
+                topics: Topics(base: "obisd", node: "cellar"), journal: journal, waiting: waiting, live: live,
+                clock: clock, kept: kept[meter.id] ?? [:], logger: quietLogger)
         }
     }
 
@@ -125,12 +128,20 @@ final class PipelineBench {
         await journal.close()
         retained.forget()
         journal = try await Journal.open(path: path, settings: settings, logger: quietLogger)
-        intake = await Self.intake(meter, journal, retained.live, clock)
+        waiting = WaitingRoom(journal)
+        intake = await Self.intake(meter, journal, waiting, retained.live, clock)
+    }
+
+    /// As the daemon does with a meter whose stanza changed.
+    func reload() async {
+        var kept: [String: [String: [UInt8]]] = [:]
+        for pipeline in intake.pipelines { kept[pipeline.meter.id] = await pipeline.end() }
+        intake = await Self.intake(meter, journal, waiting, retained.live, clock, kept: kept)
     }
 
     /// The same line as a recording, with the same journal.
     func replayed() async -> Intake {
-        await Self.intake(meter, journal, retained.live, clock, source: .replay)
+        await Self.intake(meter, journal, nil, retained.live, clock, source: .replay)
     }
 
     func accept(_ telegram: Telegram) async { await intake.accept(telegram, capturedAt: clock.now) }

@@ -222,6 +222,31 @@ struct MeterClockTests {
         #expect(MeterClock(zone: .fixed(60)).complete(doubtful).isDoubtful)
     }
 
+    /// What the meter shows, its flag, when that came, and what it means.
+    static let seasons: [(local: String, isDaylightSaving: Bool?, now: String, expected: String)] = [
+        // Standard time all year, and a flag that says so.
+        ("2026-07-15T12:34:55", false, "2026-07-15T11:35:00Z", "2026-07-15T12:34:55+01:00"),
+        ("2026-01-15T12:34:55", true, "2026-01-15T10:30:00Z", "2026-01-15T12:34:55+02:00"),
+        // A flag that is never set.
+        ("2026-07-15T12:34:55", false, "2026-07-15T10:35:00Z", "2026-07-15T12:34:55+02:00"),
+        // Neither is the present time.
+        ("2026-07-15T12:34:55", false, "2026-07-15T16:00:00Z", "2026-07-15T12:34:55+02:00"),
+        ("2026-07-15T12:34:55", nil, "2026-07-15T11:35:00Z", "2026-07-15T12:34:55+02:00"),
+    ]
+
+    @Test(
+        "with a season of its own is believed where it shows the present time by that alone", arguments: seasons.indices
+    )
+    func season(index: Int) throws {
+        let (local, flag, now, expected) = Self.seasons[index]
+        let time = try #require(Self.time(local, flag))
+        let clock = MeterClock(zone: .named("Europe/Zurich")).showing(time, at: try #require(Timestamp(now)))
+        #expect(clock.complete(time).description == expected)
+        // Without a zone that changes there is nothing to choose.
+        let fixed = MeterClock(zone: .fixed(120)).showing(time, at: try #require(Timestamp(now)))
+        #expect(fixed.complete(time).description == local + "+02:00")
+    }
+
     private static func time(_ text: String, _ isDaylightSaving: Bool?) -> MeterTime? {
         let parts = text.split { !$0.isNumber }.compactMap { Int($0) }
         guard parts.count == 6 else { return nil }

@@ -191,7 +191,18 @@ struct IdentityTests {
         let telegram = try #require(telegrams(bytes).first)
         #expect(telegram.meter.medium == .heat)
         #expect(telegram.registers.map(\.code) == ["0.0", "6.8", "6.26"])
-        #expect(telegram.registers.allSatisfy { $0.obis == nil })
+        #expect(telegram.registers.map(\.obis) == [nil, ObisCode(6, 0, 1, 0, 0), ObisCode(6, 0, 2, 0, 0)])
         #expect(telegram.registers.map(\.unit) == [nil, .gigajoule, .cubicMetre])
+        #expect(telegram.meter.id == "5077354")
+    }
+
+    @Test("a heat meter without a number of its own has that of its device, and periods in minutes")
+    func ultraheat() throws {
+        let block = Sample.block("6.8(0071956*kWh)6.26(01087.18*m3)9.21(70376057)\r\n6.35(60*m)6.6(0022.4*kW)\r\n!\r\n")
+        let telegram = try #require(telegrams(Sample.bytes("/LUGCUH50\r\n") + block).first)
+        #expect(telegram.meter.id == "70376057" && telegram.meter.medium == .heat)
+        #expect(telegram.registers.map(\.code) == ["6.8", "6.26", "9.21", "6.35", "6.6"])
+        #expect(telegram.registers.map(\.unit) == [.kilowattHour, .cubicMetre, nil, .minute, .kilowatt])
+        #expect(telegram.registers.compactMap(\.obis).count == 2)
     }
 }

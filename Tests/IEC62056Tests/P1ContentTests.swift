@@ -98,13 +98,13 @@ struct P1ContentTests {
         #expect(registers.last?.unit == .cubicMetre)
     }
 
-    @Test("zero behind a date that no calendar has was never measured")
-    func neverMeasured() {
-        let registers = P1.registers("0-1:24.2.1(632525252525W)(00000.000)", "0-2:24.2.1(632525252525W)(00012.000*m3)")
+    @Test(
+        "zero behind a date that no calendar has, or that was before all P1 ports, was never measured",
+        arguments: ["632525252525W", "700101010000W", "681027002758S"])
+    func neverMeasured(_ stamp: String) {
+        let registers = P1.registers("0-1:24.2.1(\(stamp))(00000.000)", "0-2:24.2.1(\(stamp))(00012.000*m3)")
         #expect(
-            registers.map(\.value) == [
-                .text("632525252525W"), .unavailable, .text("632525252525W"), number("12.000"),
-            ])
+            registers.map(\.value) == [.text(stamp), .unavailable, .text(stamp), number("12.000")])
         #expect(registers.allSatisfy { !$0.isTimeOfNext && $0.time == nil })
     }
 
@@ -118,6 +118,36 @@ struct P1ContentTests {
         #expect(registers[5].time == time(2010, 12, 8, 15, 10, 4, isSummer: true))
         #expect(registers[5].value == number("301") && registers[5].unit == .second)
         #expect(P1.registers("1-0:99.97.0(0)(0-0:96.7.19)").map(\.value) == [number("0"), .text("0-0:96.7.19")])
+    }
+
+    @Test("a maximum may have its time behind it")
+    func timeBehind() {
+        let registers = P1.registers("1-0:1.6.0(08.796*kW)(170102161005)")
+        #expect(registers.map(\.value) == [number("8.796"), Self.stamp(nil).map { .time($0) }])
+        #expect(registers.map(\.time) == [Self.stamp(nil), nil] && registers.allSatisfy { !$0.isTimeOfNext })
+        // Nothing else has.
+        #expect(P1.registers("1-0:1.7.0(08.796*kW)(170102161005)").map(\.time) == [nil, nil])
+        #expect(P1.registers("1-0:1.6.0(08.796*kW)(171302161005)").map(\.time) == [nil, nil])
+    }
+
+    @Test(
+        "a comma is a point, where it stands between digits",
+        arguments: [
+            ("000007,4*kW", "7.4"), ("-0,25*kW", "-0.25"), ("1,2,3*kW", nil), (",5*kW", nil), ("5,*kW", nil),
+            ("1.0,5*kW", nil),
+            ("1,5A*kW", nil),
+        ])
+    func comma(_ printed: String, _ digits: String?) {
+        #expect(P1.registers("1-0:1.7.0(\(printed))").first?.value.number?.description == digits)
+    }
+
+    @Test(
+        "a version that is printed as the digits of its characters is read",
+        arguments: [
+            ("0-0:96.1.4(3231313130)", "21110"), ("0-0:96.1.4(50217)", "50217"), ("1-3:0.2.8(50)", "50"),
+        ])
+    func version(_ line: String, _ version: String) {
+        #expect(P1.telegrams(P1.telegram([line])).first?.meter.version == version)
     }
 
     @Test("of two time stamps a value carries the second")

@@ -29,6 +29,24 @@ struct P1DecoderTests {
         #expect(P1.telegrams(Array(broken) + Self.sample) == Self.whole)
     }
 
+    @Test("zeros in front of a check may be missing, and nothing else of it")
+    func shortCheck() {
+        var found: [Int: [UInt8]] = [:]
+        for number in 0..<20_000 where found.count < 3 {
+            let telegram = P1.checked("/KMP5 WarmteLink\r\n\r\n0-1:24.2.1(260115120000W)(\(number)*GJ)\r\n!")
+            let zeros = telegram.suffix(6).prefix { $0 == UInt8(ascii: "0") }.count
+            if zeros > 0, found[zeros] == nil { found[zeros] = telegram }
+        }
+        #expect(found.count == 3)
+        for (zeros, telegram) in found {
+            let short = telegram.dropLast(6) + telegram.suffix(6).dropFirst(zeros)
+            #expect(P1.telegrams(Array(short)).map(\.registers) == P1.telegrams(telegram).map(\.registers))
+            #expect(P1.telegrams(Array(short)).count == 1)
+            let other = telegram.dropLast(6) + telegram.suffix(6).dropFirst(zeros).dropLast(3) + [0x0D, 0x0A]
+            #expect(P1.errors(Array(other)).map(\.code) == [.checksum] || zeros == 3)
+        }
+    }
+
     @Test(
         "each setting takes what it says",
         arguments: [

@@ -120,6 +120,36 @@ struct MarkTests {
     }
 
     @Test(
+        "readings behind a note that reached beyond the journal are sent, under a new stream", arguments: [true, false])
+    func beyond(hasCursor: Bool) async throws {
+        try await withFolder { folder in
+            let (path, note) = (folder + "/old.db", folder + "/old.db.acknowledged")
+            let journal = try await open(folder + "/journal.db", seams: JournalSeams(cursorSync: .seconds(3600)))
+            for _ in 1...20 { _ = try await journal.append(draft("main")) }
+            if hasCursor { try await journal.advance(outlet: "mqtt", to: OutletCursor(3)) }
+            try await handOver(hasCursor ? 9 : 1, journal)
+            // The file goes back in time, and the note does not.
+            try copy(folder + "/journal.db", to: path)
+            for _ in 1...10 { _ = try await journal.append(draft("main")) }
+            try await handOver(25, journal)
+            try FileManager.default.removeItem(atPath: note)
+            try FileManager.default.copyItem(atPath: folder + "/journal.db.acknowledged", toPath: note)
+            await journal.close()
+            for opening in 1...3 {
+                let again = try await open(path)
+                #expect(again.openingNotes.count == (hasCursor && opening == 1 ? 1 : 0))
+                #expect((again.stream != journal.stream) == hasCursor)
+                for number in 1...4 {
+                    let seq = try await again.append(draft("main")).seq
+                    if hasCursor { #expect(seq == Int64(4 * (opening - 1) + number)) }
+                }
+                #expect(try await again.cursor(of: "mqtt") == OutletCursor(hasCursor ? 3 : 0))
+                await again.close()
+            }
+        }
+    }
+
+    @Test(
         "a note that is cut off, damaged, of another stream or of readings that are not there is none",
         arguments: ["short", "damaged", "foreign", "beyond", "gone"])
     func noNote(_ kind: String) async throws {

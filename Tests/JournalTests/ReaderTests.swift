@@ -53,6 +53,26 @@ struct ReaderTests {
         }
     }
 
+    @Test("a copy that is damaged is a copy all the same: its numbers are not those of the journal that went on")
+    func damagedCopy() async throws {
+        try await withFolder { folder in
+            let (path, copy) = (folder + "/journal.db", folder + "/copy.db")
+            let journal = try await Journal.open(path: path, settings: JournalSettings(), logger: .silent)
+            for second in 1...200 { _ = try await journal.append(draft("main", at: Int64(second))) }
+            try JournalReader(path: path).backup(to: copy)
+            #expect(!FileManager.default.fileExists(atPath: copy + ".part"))
+            await journal.close()
+            var bytes = try Data(contentsOf: URL(fileURLWithPath: copy))
+            for index in bytes.count / 2..<bytes.count / 2 + 600 { bytes[index] = 0xFF }
+            try bytes.write(to: URL(fileURLWithPath: copy))
+            let opened = try await Journal.open(path: copy, settings: JournalSettings(), logger: .silent)
+            #expect(opened.openingNotes.count == 1)
+            #expect(opened.stream != nil && opened.stream != journal.stream)
+            #expect(try await opened.append(draft("main", at: 202)).seq == 1)
+            await opened.close()
+        }
+    }
+
     @Test("what is no journal is refused and stays as it is")
     func foreign() async throws {
         try await withFolder { folder in

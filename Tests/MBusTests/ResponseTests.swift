@@ -83,6 +83,26 @@ struct ResponseTests {
         #expect(stored.telegram.registers.map(\.value) == [.number(1000), .number(FixedDecimal(2, exponent: -3))])
     }
 
+    /// The two bits of each unit's byte, and what they make.
+    static let fixedMedia: [(first: String, second: String, medium: Medium, code: String?)] = [
+        ("85", "00", .electricity, "1-0:1.8.0*255"), ("E9", "00", .gas, "7-0:3.0.0*255"),
+        ("05", "40", .heat, "6-0:1.0.0*255"),
+        ("A9", "40", .water, "9-0:1.0.0*255"), ("E9", "40", .water, "8-0:1.0.0*255"),
+        // A to D are the same in "mode 2".
+        ("A9", "80", .gas, "7-0:3.0.0*255"), ("C5", "80", .heat, "6-0:1.0.0*255"),
+        ("29", "C0", .water, "9-0:1.0.0*255"),
+        ("69", "C0", .water, "8-0:1.0.0*255"), ("A9", "C0", .other, nil),
+    ]
+
+    @Test("of the fixed structure have media of their own", arguments: fixedMedia.indices)
+    func fixedMedium(index: Int) throws {
+        let (first, second, medium, code) = Self.fixedMedia[index]
+        let telegram = try Answer.decode(
+            "78563412 0A 00 \(first) \(second) 01000000 00000000", header: [], information: 0x73
+        ).get().telegram
+        #expect(telegram.meter.medium == medium && telegram.registers.first?.obis?.description == code)
+    }
+
     static let fixedUnits: [(String, String, String, String?)] = [
         ("02", "energy", "1", "Wh"), ("0A", "energy", "100000000", "Wh"), ("0B", "energy", "1000", "J"),
         ("13", "energy", "100000000000", "J"), ("14", "power", "1", "W"), ("1D", "power", "1000", "J/h"),

@@ -38,6 +38,14 @@ struct NamedMappingTests {
         ),
         ("another billing period is not now", ["1-0:1.8.0*1 1000 Wh", "1-0:32.7.0*0 231 V"], []),
         ("tariffs are not the total", ["1-0:1.8.1 1000 Wh", "1-0:1.8.2 500 Wh"], []),
+        (
+            "an abstract code is read as electricity's", ["0-0:1.8.0 34479 Wh", "0-0:2.8.0 7 Wh"],
+            ["active_import 34.479", "active_export 0.007"]
+        ),
+        ("but stands behind it", ["0-0:1.8.0 1 Wh", "1-0:1.8.0 34479 Wh"], ["active_import 34.479"]),
+        ("and is no power, nor of a device behind the meter", ["0-0:1.7.0 5 W", "0-1:1.8.0 34479 Wh"], []),
+        ("an electricity meter behind another one", ["0-4:24.2.1 12785.123 kWh"], ["active_import 12785.123"]),
+        ("which is not the meter in front", ["0-4:24.2.1 12785.123 kWh", "1-0:1.8.1 1 kWh"], []),
         ("255 stands for tariff 0", ["1-0:1.8.255 1000 Wh"], ["active_import 1.000"]),
         ("another medium is no electricity", ["7-0:1.8.0 1000 Wh"], []),
         ("the first of two counts", ["1-0:32.7.0 231 V", "1-1:32.7.0 111 V"], ["l1 231"]),
@@ -95,7 +103,8 @@ struct NamedMappingTests {
             ("7-0:3.0.0 8 m3", .gas, ["volume 8"]), ("8-0:1.0.0 900 l", .water, ["volume 0.900"]),
             ("6-0:1.0.0 100 kWh", .heat, ["energy 100"]), ("6-0:10.0.0 70.5 degC", .heat, ["flow 70.5"]),
             ("6-0:12.0.0 30 K", .heat, ["difference 30"]), ("1-0:1.8.0 5 kWh", .gas, []),
-            ("0-1:24.2.1 5 kWh", .electricity, []),
+            ("0-1:24.2.1 5 kWh", .electricity, ["active_import 5"]),
+            ("0-2:24.2.0 13376.292 m3", .gas, ["volume 13376.292"]),
         ] {
             let values = NamedMapping().values(of: [try Self.register(register)], medium: medium)
             #expect(named(values) == expected, "\(register)")

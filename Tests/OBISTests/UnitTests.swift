@@ -28,7 +28,7 @@ struct UnitTests {
             (.megajoule, .kilowattHour), (.wattHour, .joule), (.wattHour, .watt), (.var, .watt), (.voltAmpere, .watt),
             (.varHour, .wattHour), (.degreeCelsius, .kelvin), (.hour, .second), (.day, .hour), (.cubicMetre, .kilogram),
             (.cubicMetre, .cubicMetrePerHour), (.volt, .ampere), (.percent, .degree), (.other("x"), .wattHour),
-            (.wattHour, .other("Wh")), (.second, .minute),
+            (.wattHour, .other("Wh/imp")), (.second, .minute),
         ] as [(OBIS.Unit, OBIS.Unit)])
     func noConversion(from: OBIS.Unit, to: OBIS.Unit) {
         #expect(from.convert(1, to: to) == nil)
@@ -75,6 +75,21 @@ struct UnitTests {
         ] as [(String, OBIS.Unit)])
     func otherSpellings(text: String, unit: OBIS.Unit) {
         #expect(OBIS.Unit(printed: text) == unit)
+    }
+
+    @Test(
+        "what is spelled otherwise is converted as what it is, where that leaves no doubt",
+        arguments: [
+            ("KWh", .kilowattHour, true), ("kwh", .kilowattHour, true), ("KWH", .kilowattHour, true),
+            ("kVar", .kilovar, true), ("KVARH", .kilovarHour, true), ("MVARh", .megavarHour, true),
+            ("kw", .kilowatt, true), ("HZ", .hertz, true), ("m3ph", .cubicMetrePerHour, true),
+            ("mWh", .megawattHour, false), ("MA", .milliampere, false), ("a", .ampere, false), ("w", .watt, false),
+            ("M3", .cubicMetre, false),
+        ] as [(String, OBIS.Unit, Bool)])
+    func otherwise(text: String, unit: OBIS.Unit, isMeant: Bool) {
+        let printed = OBIS.Unit(printed: text)
+        #expect(printed?.symbol == text)
+        #expect(printed?.convert(5, to: unit) == (isMeant ? 5 : nil))
     }
 
     @Test("an empty text is no unit", arguments: ["", " ", "\t\r\n"])

@@ -1,4 +1,5 @@
 import Configuration
+import Crypto
 import Foundation
 import Journal
 import LogMessages
@@ -155,14 +156,38 @@ package struct CommandLedger {
         }
     }
 
-    /// A command that was done.
-    private struct Known: Codable {
-        var id: String
+    /// A command that was done. Stored in 21 bytes, so that as many as are remembered fit into a value of the journal.
+    private struct Known {
+        /// The first twelve bytes of the SHA-256 of its id.
+        let digest: [UInt8]
         /// When the same one is refused for being late anyway, or may come again, in milliseconds since 1970.
-        var until: Int64
+        let until: Int64
         /// It has an end of its own.
-        var expires: Bool
+        let expires: Bool
+
+        static let size = 21
+
+        static func digest(_ id: String) -> [UInt8] { Array(SHA256.hash(data: Data(id.utf8)).prefix(12)) }
+
+        init(_ id: String, until: Int64, expires: Bool) {
+            digest = Self.digest(id)
+            self.until = until
+            self.expires = expires
+        }
+
+        init(_ bytes: ArraySlice<UInt8>) {
+            digest = Array(bytes.prefix(12))
+            until = Int64(bitPattern: bytes.dropFirst(12).prefix(8).reduce(0) { $0 << 8 | UInt64($1) })
+            expires = bytes.last == 1
+        }
+
+        var bytes: [UInt8] {
+            digest + (0..<8).map { UInt8(truncatingIfNeeded: until >> (56 - 8 * $0)) } + [expires ? 1 : 0]
+        }
     }
+
+    /// In front of what is stored.
+    private static let format: UInt8 = 1
 
     static let remembered = 2000
     /// Of a command that never expires.
@@ -182,11 +207,13 @@ package struct CommandLedger {
     ///
     /// - Parameter bytes: from `stored`; what is no such thing is nothing.
     mutating func add(stored bytes: [UInt8]) {
-        known = ((try? JSONDecoder().decode([Known].self, from: Data(bytes))) ?? []) + known
+        guard bytes.first == Self.format, bytes.count % Known.size == 1 else { return }
+        let earlier = stride(from: 1, to: bytes.count, by: Known.size).map { Known(bytes[$0..<($0 + Known.size)]) }
+        known = (earlier + known).suffix(Self.remembered)
     }
 
     /// To be kept over a restart.
-    package var stored: [UInt8] { (try? JSONEncoder().encode(known)).map { [UInt8]($0) } ?? [] }
+    package var stored: [UInt8] { [Self.format] + known.flatMap(\.bytes) }
 
     package mutating func admit(_ message: MQTTMessage, now: Timestamp) -> Verdict {
         guard message.payload.count <= CommandService.limit else {
@@ -209,12 +236,13 @@ package struct CommandLedger {
             }
         }
         known.removeAll { $0.until <= now.milliseconds }
-        guard !known.contains(where: { $0.id == command.id }) else {
+        let digest = Known.digest(command.id)
+        guard !known.contains(where: { $0.digest == digest }) else {
             return .refused(id: command.id, "the command was given before")
         }
         guard makeRoom() else { return .refused(id: command.id, "too many commands have not expired yet") }
         let until = end?.milliseconds ?? now.milliseconds + Self.day
-        known.append(Known(id: command.id, until: until, expires: end != nil))
+        known.append(Known(command.id, until: until, expires: end != nil))
         return .admitted(command)
     }
 
