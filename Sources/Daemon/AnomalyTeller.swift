@@ -29,14 +29,13 @@ struct AnomalyTeller: Sendable {
     ///   - state: to be kept with the changes.
     ///   - open: all anomalies that are open afterwards.
     func tell(_ changes: [AnomalyChange], state: [UInt8], open: [Anomaly]) {
-        for change in changes {
-            say(change)
-            events.handIn(
-                EventDraft(
-                    meter: meter, kind: Self.eventKind, at: change.anomaly.updatedAt,
-                    payload: AnomalyPayload.anomaly(change, node: node)),
-                state: state)
+        for change in changes { say(change) }
+        let drafts = changes.map { change in
+            EventDraft(
+                meter: meter, kind: Self.eventKind, at: change.anomaly.updatedAt,
+                payload: AnomalyPayload.anomaly(change, node: node))
         }
+        events.handIn(drafts, state: state)
         for type in Set(changes.map(\.anomaly.type)) { announce(type, open: open) }
     }
 

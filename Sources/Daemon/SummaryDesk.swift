@@ -72,11 +72,13 @@ struct SummaryDesk {
     }
 
     private func tell(_ closed: [Summary]) {
-        for summary in closed {
+        guard !closed.isEmpty else { return }
+        let drafts = closed.map { summary in
             let payload = SummaryPayload.json(summary, node: node, meter: meter.id, stream: journal.stream)
             let kind = summary.period.rawValue
             live.set(topics.summary(meter.id, kind), payload)
-            events.handIn(EventDraft(meter: meter.id, kind: kind, at: summary.to, payload: payload), state: stored)
+            return EventDraft(meter: meter.id, kind: kind, at: summary.to, payload: payload)
         }
+        events.handIn(drafts, state: stored)
     }
 }

@@ -195,12 +195,12 @@ public final class Journal: Sendable {
         try await write(.value) { batch in try batch.append(draft, values: values) }
     }
 
-    /// Hands an event over without waiting.
+    /// Hands events of one meter over without waiting: all of them in one transaction with the values, or none.
     public func append(
-        _ draft: EventDraft, values: [String: [UInt8]?] = [:],
-        finish: @escaping @Sendable (Result<JournalEvent, JournalError>) -> Void
+        _ drafts: [EventDraft], values: [String: [UInt8]] = [:],
+        finish: @escaping @Sendable (Result<Void, JournalError>) -> Void
     ) {
-        submit(.value, { batch in try batch.append(draft, values: values) }, finish)
+        submit(.value, { batch in try batch.append(drafts, values: values) }, finish)
     }
 
     /// Events of one kind behind a number, in their order.

@@ -48,18 +48,24 @@ struct WriteBatch {
 
     /// All of them or none: one that is refused leaves none of the others.
     mutating func append(_ drafts: [ReadingDraft]) throws -> [JournaledReading] {
-        let before = self
         var readings: [JournaledReading] = []
+        try allOrNothing { batch in
+            for draft in drafts { readings.append(try batch.append(draft)) }
+        }
+        return readings
+    }
+
+    private mutating func allOrNothing(_ body: (inout WriteBatch) throws -> Void) throws {
+        let before = self
         do {
             try database.inSavepoint {
-                for draft in drafts { readings.append(try append(draft)) }
+                try body(&self)
                 return .commit
             }
         } catch {
             self = before
             throw error
         }
-        return readings
     }
 
     mutating func record(_ draft: GapDraft) throws {
@@ -103,6 +109,15 @@ struct WriteBatch {
         newestEvent = event.number
         for (key, value) in values { try set(value, forKey: key, meter: draft.meter) }
         return event
+    }
+
+    /// All of them or none.
+    mutating func append(_ drafts: [EventDraft], values: [String: [UInt8]]) throws {
+        try allOrNothing { batch in
+            for (index, draft) in drafts.enumerated() {
+                _ = try batch.append(draft, values: index == drafts.indices.last ? values : [:])
+            }
+        }
     }
 
     // MARK: Cursors
