@@ -108,7 +108,7 @@ public struct NamedMapping: Sendable, Hashable {
         case .activeExport: energy(2)
         case .reactiveImport: direct(3, 8) ?? sum(direct(5, 8), direct(6, 8))
         case .reactiveExport: direct(4, 8) ?? sum(direct(7, 8), direct(8, 8))
-        case .activePower: direct(16, 7) ?? net(1, 2)
+        case .activePower: direct(16, 7) ?? net(1, 2) ?? direct(15, 7)
         case .reactivePower: net(3, 4)
         case .apparentPower: direct(9, 7)
         case .voltageL1: direct(32, 7)
@@ -140,7 +140,7 @@ private struct ElectricQuantities {
     init() { values = Array(repeating: nil, count: Self.places) }
 
     /// Energies by tariff, then instantaneous values by quantity, then the further tariffs of active energy.
-    private static let places = 55
+    private static let places = 56
     private static let mostTariffs: UInt8 = 9
 
     /// The place of a quantity; nil for one that nobody asks for. Some makers write 255 where the standard has tariff 0.
@@ -155,12 +155,15 @@ private struct ElectricQuantities {
         case (powerFactor, 7, 0): 37
         case (14, 7, 0): 38
         case (11...12, 7, 124): 28 + Int(c)
+        case (amount, 7, 0): 55
         case (1...2, 8, 3...mostTariffs): 41 + Int(c - 1) * 7 + Int(e - 3)
         default: nil
         }
     }
 
     private static let powerFactor: UInt8 = 13
+    /// Import and export added up: a power only where the meter says which it is.
+    private static let amount: UInt8 = 15
 
     /// The first usable register of a quantity counts.
     mutating func note(_ code: ObisCode, _ register: Register, isUsable: Bool) {
@@ -170,10 +173,11 @@ private struct ElectricQuantities {
         guard let place = Self.place(code.c, code.d, code.e) else { return }
         present |= 1 << UInt64(place)
         guard let number = register.value.number, isUsable, values[place] == nil else { return }
+        if code.c == Self.amount, register.flow == nil { return }
         // A power factor has no unit; everything else without one is unknown.
         let isPowerFactor = code.c == Self.powerFactor && register.isScaled
         guard let unit = register.unit ?? (isPowerFactor ? .other("") : nil) else { return }
-        values[place] = (number, unit)
+        values[place] = (register.flow == .exporting ? number.asExport : number, unit)
     }
 
     subscript(c: UInt8, d: UInt8, e: UInt8) -> (number: FixedDecimal, unit: Unit)? {
@@ -224,6 +228,11 @@ private enum ThermalMapping {
         default: []
         }
     }
+}
+
+extension FixedDecimal {
+    /// An amount that flows out; one with a sign says so itself.
+    fileprivate var asExport: FixedDecimal { self > 0 ? FixedDecimal(0).subtracting(self) ?? self : self }
 }
 
 extension Register {

@@ -30,6 +30,8 @@ public struct Register: Hashable, Sendable {
     public var wireValue: Optional<RegisterValue>
     /// A time stamp printed in front of a value that carries it as its own `time`: readings leave it out.
     public var isTimeOfNext = false
+    /// Whether the energy flows in or out, where the value is an amount and the meter says so elsewhere.
+    public var flow: Optional<EnergyFlow> = nil
     private var printedName: Optional<String>
     /// The value exactly as printed, blanks included (text protocols).
     public var text: Optional<String>
@@ -77,6 +79,9 @@ public struct Register: Hashable, Sendable {
     /// The name as it stands on the wire.
     public var code: String? { printedCode ?? obis?.description }
 }
+
+/// Which way energy flows, as the meter sees it.
+public enum EnergyFlow: Hashable, Sendable { case importing, exporting }
 
 /// A counter that goes on when the meter is exchanged, by the key of its register.
 public struct RegisterTotal: Hashable, Sendable {

@@ -10,6 +10,8 @@ import Wire
 struct ListResponse: ~Copyable {
     private(set) var telegram = Telegram()
     private(set) var quirks = Quirks()
+    /// By the status of the imported energy; nil where it has none.
+    private var flow: EnergyFlow?
 
     init(_ reader: inout WireReader) throws(WireError) {
         try Element.list(of: 7, &reader)
@@ -21,6 +23,7 @@ struct ListResponse: ~Copyable {
         try Element.skip(&reader)
         try Element.skip(&reader)
         completeIdentity()
+        if telegram.meter.manufacturer == "EMH" { noteFlow() }
     }
 
     private mutating func identify(_ server: ServerID) {
@@ -43,7 +46,8 @@ struct ListResponse: ~Copyable {
     private mutating func readEntry(_ reader: inout WireReader) throws(WireError) {
         try Element.list(of: 7, &reader)
         let name = try Self.name(&reader)
-        try Element.skip(&reader)
+        let status = try Self.status(&reader)
+        if name.code == Self.imported, let status { flow = status & 0x20 == 0 ? .importing : .exporting }
         let time = try SensorTime(&reader, omitsChoice: quirks.omitsTimeChoice).instant
         let unit = try Element.unsigned(&reader).flatMap { UInt8(exactly: $0) }.flatMap { Unit(code: $0) }
         let scaler = try Element.signed(&reader) ?? 0
@@ -62,6 +66,27 @@ struct ListResponse: ~Copyable {
         telegram.warnings.append(
             "\(name.digits ?? name.code?.description ?? "a value") has the impossible scaler \(scaler): left as sent")
         return nil
+    }
+
+    /// - Returns: nil where it is left out, or no number.
+    private static func status(_ reader: inout WireReader) throws(WireError) -> UInt64? {
+        let element = try Element.next(&reader)
+        guard element.kind == .unsigned, (1...8).contains(element.count) else {
+            try element.skipContent(&reader)
+            return nil
+        }
+        return try element.bits(&reader)
+    }
+
+    private static let imported = ObisCode(1, 0, 1, 8, 0)
+    private static let powers = [ObisCode(1, 0, 15, 7, 0), ObisCode(1, 0, 16, 7, 0)]
+
+    /// EMH (eHZ, ED300L) send the power as an amount; bit 5 of the status of the imported energy says where it goes.
+    private mutating func noteFlow() {
+        for index in telegram.registers.indices {
+            guard let code = telegram.registers[index].obis, Self.powers.contains(code) else { continue }
+            telegram.registers[index].flow = flow
+        }
     }
 
     private typealias Name = (code: ObisCode?, digits: String?)

@@ -95,6 +95,21 @@ struct NamedMappingTests {
         #expect(named(mapping.values(of: bad, medium: nil) { $0 != 2 }) == [])
     }
 
+    @Test(
+        "a power that is an amount has the sign of its flow",
+        arguments: [
+            ("1-0:16.7.0 126.6 W", EnergyFlow.exporting, ["active -126.6"]),
+            ("1-0:16.7.0 126.6 W", .importing, ["active 126.6"]),
+            ("1-0:16.7.0 -5 W", .exporting, ["active -5"]), ("1-0:16.7.0 0 W", .exporting, ["active 0"]),
+            ("1-0:15.7.0 126.6 W", .exporting, ["active -126.6"]), ("1-0:15.7.0 126.6 W", .importing, ["active 126.6"]),
+            ("1-0:15.7.0 126.6 W", nil, []), ("1-0:16.7.0 126.6 W", nil, ["active 126.6"]),
+        ] as [(String, EnergyFlow?, [String])])
+    func flow(text: String, flow: EnergyFlow?, expected: [String]) throws {
+        var register = try Self.register(text)
+        register.flow = flow
+        #expect(named(NamedMapping().values(of: [register], medium: .electricity)) == expected)
+    }
+
     @Test("of gas, water and heat come from their own codes and from those of a device behind another meter")
     func thermal() throws {
         for (register, medium, expected) in [

@@ -175,6 +175,27 @@ struct ListTests {
     private let power: [UInt8] = [1, 0, 16, 7, 0, 255]
 
     @Test(
+        "of EMH meters are amounts, and a bit of the status tells which way the energy flows",
+        arguments: [
+            ([0x62, 0x82], EnergyFlow.importing), ([0x62, 0xA2], .exporting), ([0x64, 0x01, 0x01, 0x82], .importing),
+            ([0x64, 0x01, 0x01, 0xA2], .exporting), ([0x01], nil), ([0x02, 0xA2], nil),
+        ] as [([UInt8], EnergyFlow?)])
+    func flow(status: [UInt8], flow: EnergyFlow?) throws {
+        let amount: [UInt8] = [1, 0, 15, 7, 0, 255]
+        let entries = [
+            Sample.entry(status: status, unit: [0x62, 30], value: [0x62, 0x07]),
+            Sample.entry(amount, unit: [0x62, 27], value: [0x63, 0x01, 0x00]),
+            Sample.entry(power, unit: [0x62, 27], value: [0x63, 0x01, 0x00]),
+        ]
+        let emh = try #require(telegram(Sample.file(server: Sample.emh, entries: entries)))
+        #expect(emh.registers.map(\.flow) == [nil, flow, flow])
+        // As sent.
+        #expect(emh.registers.map(\.value) == [.number(7), .number(256), .number(256)])
+        let other = try #require(telegram(Sample.file(server: Sample.holley, entries: entries)))
+        #expect(other.registers.allSatisfy { $0.flow == nil })
+    }
+
+    @Test(
         "of DZG DVS74 meters are unsigned where the power is marked as signed",
         arguments: [42_000_000, 48_999_999, 55_000_000, 58_999_999])
     func unsignedPower(number: UInt32) {

@@ -45,10 +45,11 @@ enum Sample {
     }
 
     static func entry(
-        _ code: [UInt8] = [1, 0, 1, 8, 0, 255], time: [UInt8] = [0x01], unit: [UInt8] = [0x01],
+        _ code: [UInt8] = [1, 0, 1, 8, 0, 255], status: [UInt8] = [0x01], time: [UInt8] = [0x01],
+        unit: [UInt8] = [0x01],
         scaler: [UInt8] = [0x01], value: [UInt8]
     ) -> [UInt8] {
-        [0x77] + octets(code) + [0x01] + time + unit + scaler + value + [0x01]
+        [0x77] + octets(code) + status + time + unit + scaler + value + [0x01]
     }
 
     /// 1234567.8 Wh.
