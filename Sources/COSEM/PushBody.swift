@@ -207,9 +207,8 @@ struct PushBody {
     /// Iskraemeco AM550 of some utilities send the name of the push setup (`0-b:25.9.e`), and bare values behind it: two that
     /// are no names follow.
     private var isBareListWithName: Bool {
-        guard reader[0].tag == .structure, reader[0].count > 2, let name = reader.code(at: 1), name.a == 0,
-            name.c == 25,
-            name.d == 9
+        guard reader[0].tag == .structure, reader[0].count > 2, let name = reader.code(at: 1),
+            name.a == 0, name.c == 25, name.d == 9
         else { return false }
         let second = reader[1].next
         let third = reader[second].next
