@@ -137,7 +137,8 @@ extension P1Decoder {
             var warnings: [String] = []
             var content = raw
             if let sent, checksum != .none {
-                warnings += try verify(raw, line: line, sent: sent)
+                let isShort = buffer[end - 1].map { Parity.stripped($0).isLineEnd } ?? false
+                warnings += try verify(raw, line: line, sent: sent, isShort: isShort)
             } else {
                 content = try unchecked(raw, line: line)
             }
@@ -153,13 +154,19 @@ extension P1Decoder {
         }
     }
 
+    /// - Parameter isShort: whether the check has fewer than four digits: right where those in front are zeros.
     /// - Returns: warnings about what was sent otherwise than the meter sent it.
-    private mutating func verify(_ raw: [UInt8], line: [UInt8], sent: UInt16) throws(WireError) -> [String] {
+    private mutating func verify(
+        _ raw: [UInt8], line: [UInt8], sent: UInt16, isShort: Bool
+    ) throws(WireError) -> [String] {
         let expected = known?.line == line && checksum == .auto ? known?.kind : nil
         let check = P1Check(raw)
         guard let kind = check.kind(of: sent, allowing: expected ?? checksum) else {
             // What was taken for this meter's kind was chance.
             if check.kind(of: sent, allowing: checksum) != nil { known = nil }
+            guard !isShort else {
+                throw WireError(.malformed, "neither four digits nor a line end behind the mark !", offset: raw.count)
+            }
             throw check.error(for: sent, as: expected ?? checksum, at: raw.count)
         }
         known = (line, kind)
