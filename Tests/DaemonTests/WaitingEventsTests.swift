@@ -21,76 +21,79 @@ struct WaitingEventsTests {
         try await journal.value(forKey: "state", meter: "main")
     }
 
+    /// - Parameter isRefused: whether the journal takes nothing at first.
+    private func withEvents(
+        isRefused: Bool, _ body: (WaitingEvents, Journal) async throws -> Void
+    ) async throws {
+        try await withBench(P1.meter) { bench in
+            if isRefused {
+                try await bench.journal.limit(pages: 1)
+                try await bench.fill()
+            }
+            try await body(WaitingEvents(meter: "main", stateKey: "state", journal: bench.journal), bench.journal)
+        }
+    }
+
     @Test("wait in their order for a journal that refuses them, and the state waits with them")
     func refused() async throws {
-        try await withBench(P1.meter) { bench in
-            let events = WaitingEvents(meter: "main", stateKey: "state", journal: bench.journal)
-            try await bench.journal.limit(pages: 1)
-            try await bench.fill()
+        try await withEvents(isRefused: true) { events, journal in
             events.handIn([draft(1), draft(2)], state: [1])
             events.handIn([draft(3)], state: [2])
             events.keep([3])
-            #expect(try await numbers(bench.journal) == [])
-            #expect(try await state(bench.journal) == nil)
-            try await bench.journal.limit(pages: 1_000_000)
+            #expect(try await numbers(journal) == [])
+            #expect(try await state(journal) == nil)
+            try await journal.limit(pages: 1_000_000)
             // Who comes now stands behind those that wait.
             events.handIn([draft(4)], state: [4])
-            #expect(try await numbers(bench.journal) == [1, 2, 3, 4])
-            #expect(try await state(bench.journal) == [4])
+            #expect(try await numbers(journal) == [1, 2, 3, 4])
+            #expect(try await state(journal) == [4])
             events.keep([5])
-            _ = try await numbers(bench.journal)
-            #expect(try await state(bench.journal) == [5])
+            _ = try await numbers(journal)
+            #expect(try await state(journal) == [5])
         }
     }
 
     @Test("are tried again, and a state that came meanwhile is kept behind them")
     func again() async throws {
-        try await withBench(P1.meter) { bench in
-            let events = WaitingEvents(meter: "main", stateKey: "state", journal: bench.journal)
-            try await bench.journal.limit(pages: 1)
-            try await bench.fill()
+        try await withEvents(isRefused: true) { events, journal in
             events.handIn([draft(1)], state: [1])
-            #expect(try await numbers(bench.journal) == [])
-            try await bench.journal.limit(pages: 1_000_000)
+            #expect(try await numbers(journal) == [])
+            try await journal.limit(pages: 1_000_000)
             events.retry(state: [2], isLast: true)
             events.keep([3])
-            #expect(try await numbers(bench.journal) == [1])
-            _ = try await numbers(bench.journal)
-            #expect(try await state(bench.journal) == [3])
+            #expect(try await numbers(journal) == [1])
+            _ = try await numbers(journal)
+            #expect(try await state(journal) == [3])
         }
     }
 
     @Test("go without a state that is too large for the journal, and one that is too large itself holds up no other")
     func tooLarge() async throws {
-        try await withBench(P1.meter) { bench in
-            let events = WaitingEvents(meter: "main", stateKey: "state", journal: bench.journal)
+        try await withEvents(isRefused: false) { events, journal in
             events.handIn([draft(1)], state: [UInt8](repeating: 0, count: 70_000))
-            _ = try await numbers(bench.journal)
-            #expect(try await numbers(bench.journal) == [1])
-            #expect(try await state(bench.journal) == nil)
+            _ = try await numbers(journal)
+            #expect(try await numbers(journal) == [1])
+            #expect(try await state(journal) == nil)
             let large = EventDraft(
                 meter: "main", kind: "anomaly", at: Timestamp(milliseconds: 0),
                 payload: [UInt8](repeating: 0, count: 70_000))
             events.handIn([large], state: [1])
-            for _ in 1...3 { _ = try await numbers(bench.journal) }
+            for _ in 1...3 { _ = try await numbers(journal) }
             events.handIn([draft(2)], state: [2])
-            #expect(try await numbers(bench.journal) == [1, 2])
-            #expect(try await state(bench.journal) == [2])
+            #expect(try await numbers(journal) == [1, 2])
+            #expect(try await state(journal) == [2])
         }
     }
 
     @Test("of a state that is given up are not told any more")
     func forgotten() async throws {
-        try await withBench(P1.meter) { bench in
-            let events = WaitingEvents(meter: "main", stateKey: "state", journal: bench.journal)
-            try await bench.journal.limit(pages: 1)
-            try await bench.fill()
+        try await withEvents(isRefused: true) { events, journal in
             events.handIn([draft(1)], state: [1])
-            #expect(try await numbers(bench.journal) == [])
+            #expect(try await numbers(journal) == [])
             events.forget()
-            try await bench.journal.limit(pages: 1_000_000)
+            try await journal.limit(pages: 1_000_000)
             events.handIn([draft(2)], state: [2])
-            #expect(try await numbers(bench.journal) == [2])
+            #expect(try await numbers(journal) == [2])
         }
     }
 }
